@@ -1,0 +1,86 @@
+"""The five emotions of Memotions, and how every source's own labels map to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import InputError
+
+LovePolicy = Literal["happy", "drop"]
+SurprisePolicy = Literal["drop", "neutral"]
+
+
+@dataclass(frozen=True)
+class Emotion:
+    """One class: its id, its name in the API, its Indonesian name and its display colour."""
+
+    id: int
+    name: str
+    indonesian: str
+    colour: str
+
+
+# The colours keep a contrast of at least 3:1 on white and differ for red-green colour blindness.
+EMOTIONS: tuple[Emotion, ...] = (
+    Emotion(0, "sad", "sedih", "#3b6fb6"),
+    Emotion(1, "happy", "senang", "#b8860b"),
+    Emotion(2, "neutral", "netral", "#6b7280"),
+    Emotion(3, "anger", "marah", "#c2362b"),
+    Emotion(4, "fear", "takut", "#7c4dbe"),
+)
+LABELS: tuple[str, ...] = tuple(emotion.name for emotion in EMOTIONS)
+LABEL2ID: Mapping[str, int] = {emotion.name: emotion.id for emotion in EMOTIONS}
+ID2LABEL: Mapping[int, str] = {emotion.id: emotion.name for emotion in EMOTIONS}
+
+_ALIASES: Mapping[str, str] = {
+    "sadness": "sad",
+    "sedih": "sad",
+    "joy": "happy",
+    "happiness": "happy",
+    "senang": "happy",
+    "love": "happy",
+    "netral": "neutral",
+    "angry": "anger",
+    "marah": "anger",
+    "scared": "fear",
+    "takut": "fear",
+}
+
+
+def parse_label(value: str | int) -> str:
+    """Return the canonical name of a label as a person may type it.
+
+    Accepts ids (``0`` or ``"0"``), names and aliases in any case (``SAD``, ``angry``, ``Takut``).
+
+    Raises:
+        InputError: the value names none of the five emotions.
+    """
+    text = str(value).strip().lower()
+    if text in LABEL2ID:
+        return text
+    if text in _ALIASES:
+        return _ALIASES[text]
+    if text.isdecimal() and int(text) in ID2LABEL:
+        return ID2LABEL[int(text)]
+    raise InputError(f"unknown label {value!r}; expected one of: {', '.join(LABELS)}")
+
+
+def map_source_label(
+    source_label: str, love: LovePolicy = "happy", surprise: SurprisePolicy = "drop"
+) -> str | None:
+    """Map a source's own label to one of the five, or to None where the row is left out.
+
+    ``love`` is affection in every source and maps to happy unless it is dropped; ``surprise``
+    has no valence and is dropped unless it is asked for as neutral.
+
+    Raises:
+        InputError: the label is known to no source.
+    """
+    name = source_label.strip().lower()
+    if name == "love":
+        return None if love == "drop" else "happy"
+    if name == "surprise":
+        return None if surprise == "drop" else "neutral"
+    return parse_label(name)

@@ -1,0 +1,1 @@
+"""Keras models, their ONNX export and the Hugging Face Hub mixin."""

@@ -1,0 +1,120 @@
+"""The Memotions BiLSTM classifier: configuration and Keras functional model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, require
+from ..labels import LABELS
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL_TYPE = "memotions-bilstm"
+INPUT_NAME = "input_ids"
+OUTPUT_NAME = "probabilities"
+_MAX_PARAMETERS = 100_000_000
+
+
+@dataclass(frozen=True)
+class BiLSTMConfig:
+    """Sizes and regularisation of the BiLSTM.
+
+    Args:
+        vocab_size: rows of the embedding; id 0 is padding and is masked.
+        embedding_dim: width of the embedding.
+        lstm_units: units per direction of each stacked bidirectional LSTM.
+        embedding_dropout: share of embedding channels dropped for a whole text.
+        dropout: dropout after each LSTM and before the classifier.
+        num_labels: classes.
+
+    Raises:
+        InputError: a size or a rate is out of range.
+    """
+
+    vocab_size: int
+    embedding_dim: int = 128
+    lstm_units: tuple[int, ...] = (128, 128)
+    embedding_dropout: float = 0.3
+    dropout: float = 0.4
+    num_labels: int = len(LABELS)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lstm_units", tuple(self.lstm_units))
+        sizes = (self.vocab_size, self.embedding_dim, self.num_labels, *self.lstm_units)
+        if not self.lstm_units or not all(isinstance(n, int) and n > 0 for n in sizes):
+            raise InputError(f"sizes of a BiLSTM must be positive whole numbers, got {self}")
+        if not all(0 <= rate < 1 for rate in (self.embedding_dropout, self.dropout)):
+            raise InputError(f"dropout rates must be at least 0 and under 1, got {self}")
+        if self.count_parameters() > _MAX_PARAMETERS:
+            raise InputError(
+                f"{self.count_parameters():,} parameters are more than the {_MAX_PARAMETERS:,} "
+                "that this package builds"
+            )
+
+    def count_parameters(self) -> int:
+        """Return the number of parameters of the model that this configuration describes."""
+        count, width = self.vocab_size * self.embedding_dim, self.embedding_dim
+        for units in self.lstm_units:
+            count += 2 * 4 * units * (width + units + 1)
+            width = 2 * units
+        return count + (width + 1) + self.num_labels * (2 * width + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON-ready values."""
+        return asdict(self) | {"lstm_units": list(self.lstm_units)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BiLSTMConfig:
+        """Build a configuration from :meth:`to_dict`'s result.
+
+        Raises:
+            InputError: a key is unknown or missing, or a value is out of range.
+        """
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise InputError(f"not a BiLSTM configuration: {error}") from None
+
+
+def build_bilstm(config: BiLSTMConfig) -> keras.Model:
+    """Build the classifier from built-in Keras layers only, so that any Keras 3 loads it.
+
+    Input ``input_ids``: int32 (batch, length), padded with 0 at the end. Output
+    ``probabilities``: float32 (batch, num_labels), rows sum to 1.
+
+    Stacked bidirectional LSTMs (Graves and Schmidhuber 2005) read the embedded text; an attention
+    average and a rectified maximum over the real tokens are concatenated for the classifier. The
+    maximum is rectified so that padding, held at zero, changes nothing, and an empty text has a
+    defined answer.
+    """
+    keras = require("keras", "train")
+    layers, ops = keras.layers, keras.ops
+
+    input_ids = keras.Input((None,), dtype="int32", name=INPUT_NAME)
+    embedding = layers.Embedding(
+        config.vocab_size, config.embedding_dim, mask_zero=True, name="embedding"
+    )
+    hidden = layers.SpatialDropout1D(config.embedding_dropout, name="embedding_dropout")(
+        embedding(input_ids)
+    )
+    for number, units in enumerate(config.lstm_units, start=1):
+        lstm = layers.LSTM(units, return_sequences=True, name=f"lstm_{number}")
+        hidden = layers.Bidirectional(lstm, name=f"bilstm_{number}")(hidden)
+        hidden = layers.Dropout(config.dropout, name=f"dropout_{number}")(hidden)
+
+    is_token = ops.not_equal(input_ids, 0)
+    score = ops.squeeze(layers.Dense(1, name="attention")(hidden), -1)
+    weight = layers.Softmax(axis=-1, name="attention_weights")(score, mask=is_token)
+    zeroed = ops.multiply(hidden, ops.expand_dims(ops.cast(is_token, "float32"), -1))
+    average = layers.Dot(axes=1, name="attention_average")([weight, zeroed])
+    maximum = layers.GlobalMaxPooling1D(name="maximum")(zeroed)
+    maximum = layers.ReLU(name="rectified_maximum")(maximum)
+
+    pooled = layers.Concatenate(name="pooled")([average, maximum])
+    pooled = layers.Dropout(config.dropout, name="pooled_dropout")(pooled)
+    logits = layers.Dense(config.num_labels, name="logits")(pooled)
+    probabilities = layers.Softmax(name=OUTPUT_NAME)(logits)
+    return keras.Model(input_ids, probabilities, name="memotions_bilstm")

@@ -1,0 +1,92 @@
+"""The subword tokenizer: trained on the training split, loadable with AutoTokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from .errors import ModelLoadError
+from .text import PLACEHOLDERS, build_normalizer
+
+PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
+PAD_ID, UNK_ID = 0, 1
+SUBWORD_PREFIX = "##"
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+
+
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int = 12_000, min_frequency: int = 2
+) -> Tokenizer:
+    """Train a byte-pair-encoding tokenizer (Sennrich et al. 2016) with our normaliser in it.
+
+    Punctuation and emoji are words of their own; subwords inside a word begin with ``##``.
+
+    Args:
+        texts: raw texts of the training split.
+        vocab_size: entries at most, the special tokens included.
+        min_frequency: how often a pair must occur to be merged.
+
+    Returns:
+        A tokenizer whose padding id is 0 and unknown id is 1, without truncation or padding set.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=UNK_TOKEN, continuing_subword_prefix=SUBWORD_PREFIX))
+    tokenizer.normalizer = build_normalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Split(Regex(r"[!?…]|\p{So}"), behavior="isolated"),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=[PAD_TOKEN, UNK_TOKEN],
+        continuing_subword_prefix=SUBWORD_PREFIX,
+        limit_alphabet=400,
+        show_progress=False,
+    )
+    tokenizer.add_tokens([AddedToken(token, normalized=True) for token in PLACEHOLDERS])
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
+    """Write ``tokenizer.json`` and the ``tokenizer_config.json`` that AutoTokenizer reads."""
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_length,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "padding_side": "right",
+        "truncation_side": "right",
+        "pad_token": PAD_TOKEN,
+        "unk_token": UNK_TOKEN,
+        "clean_up_tokenization_spaces": False,
+    }
+    (folder / TOKENIZER_CONFIG_FILE).write_text(
+        json.dumps(config, indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Load the tokenizer of a model folder.
+
+    Raises:
+        ModelLoadError: the file is missing, damaged, or has other padding or unknown ids than ours.
+    """
+    path = folder / TOKENIZER_FILE
+    if not path.is_file():
+        raise ModelLoadError(f"{path} is missing; a model folder needs it")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises a bare Exception for every kind of damage
+        raise ModelLoadError(f"{path} is not a tokenizer file ({error})") from None
+    if (tokenizer.token_to_id(PAD_TOKEN), tokenizer.token_to_id(UNK_TOKEN)) != (PAD_ID, UNK_ID):
+        raise ModelLoadError(
+            f"{path} was not made by memotions-hf: {PAD_TOKEN} and {UNK_TOKEN} must have ids 0, 1"
+        )
+    return tokenizer

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from .errors import ModelLoadError
-from .text import PLACEHOLDERS, build_normalizer
+from .text import PLACEHOLDERS, build_normalizer, to_valid_unicode
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 PAD_ID, UNK_ID = 0, 1
@@ -42,15 +44,16 @@ def train_tokenizer(
         ]
     )
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=vocab_size - len(PLACEHOLDERS),
         min_frequency=min_frequency,
         special_tokens=[PAD_TOKEN, UNK_TOKEN],
         continuing_subword_prefix=SUBWORD_PREFIX,
         limit_alphabet=400,
         show_progress=False,
     )
-    tokenizer.add_tokens([AddedToken(token, normalized=True) for token in PLACEHOLDERS])
     tokenizer.train_from_iterator(texts, trainer)
+    # Only now: tokens that are added before training keep ids that training gives to others.
+    tokenizer.add_tokens([AddedToken(token, normalized=True) for token in PLACEHOLDERS])
     return tokenizer
 
 
@@ -89,4 +92,31 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise ModelLoadError(
             f"{path} was not made by memotions-hf: {PAD_TOKEN} and {UNK_TOKEN} must have ids 0, 1"
         )
+    # Another library may have stored its own; cutting and padding are done below.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer
+
+
+def encode_batch(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Return the ids of raw texts, each cut to ``max_length`` and none of them padding.
+
+    A text that spells out ``<pad>`` would have the padding id in its middle, and everything after
+    it would be lost; it is read as an unknown word instead.
+    """
+    encodings = tokenizer.encode_batch_fast(
+        [to_valid_unicode(text) for text in texts], add_special_tokens=False
+    )
+    rows = [encoding.ids[:max_length] for encoding in encodings]
+    return [
+        [UNK_ID if token_id == PAD_ID else token_id for token_id in row] if PAD_ID in row else row
+        for row in rows
+    ]
+
+
+def pad_batch(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+    """Return ids as an int64 array (texts, longest), padded at the end."""
+    batch = np.full((len(rows), max(map(len, rows), default=0)), PAD_ID, np.int64)
+    for number, row in enumerate(rows):
+        batch[number, : len(row)] = row
+    return batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, require
@@ -65,7 +65,10 @@ class MergeReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain dictionaries and numbers, for JSON."""
-        return asdict(self)
+        return {
+            name: dict(value) if isinstance(value, Counter) else value
+            for name, value in vars(self).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -153,8 +156,10 @@ def _pinned_split(members: Sequence[_Candidate]) -> Split | None:
     Official test and validation rows pin their whole group; official training rows pin nothing,
     since a source without an official test split gives a tenth of them to ours.
     """
-    held_out = [m.row.split for m in members if m.row.split in ("validation", "test")]
-    return max(held_out, key=lambda split: _PRIORITY[split], default=None)  # type: ignore[arg-type, return-value]
+    official = {member.row.split for member in members}
+    if "test" in official:
+        return "test"
+    return "validation" if "validation" in official else None
 
 
 def _assign_splits(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from ..errors import CorpusError
 
@@ -29,6 +30,7 @@ class RawRow:
 
 
 Reader = Callable[[Path], Iterator[RawRow]]
+Quoting = Literal[0, 1, 2, 3]
 
 
 def _read_text(path: Path) -> str:
@@ -43,7 +45,7 @@ def _read_text(path: Path) -> str:
 
 
 def _records(
-    path: Path, delimiter: str, quoting: int, strict: bool = True
+    path: Path, delimiter: str, quoting: Quoting, strict: bool = True
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, fields) of every record that is not blank."""
     reader = csv.reader(
@@ -74,7 +76,7 @@ def _read_with_header(
     path: Path,
     *,
     delimiter: str,
-    quoting: int,
+    quoting: Quoting,
     text: str,
     label: str,
     id: str | None = None,

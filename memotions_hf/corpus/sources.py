@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -283,6 +283,24 @@ def get_source(name: str) -> Source:
     if name not in SOURCES:
         raise InputError(f"unknown source {name!r}; expected one of: {', '.join(SOURCES)}")
     return SOURCES[name]
+
+
+def weights_license(sources: Iterable[str]) -> str:
+    """Return the licence of weights trained on the given sources.
+
+    Share-alike and non-commercial terms pass on to what is derived, so the strictest one decides.
+
+    Raises:
+        InputError: a source is unknown, or forbids training.
+    """
+    strictest = "CC-BY-4.0"
+    for name in sources:
+        source = get_source(name)
+        if source.train_weights != "yes":
+            raise InputError(f"no weights may be trained on {name!r}: {source.terms}")
+        if source.license != "CC-BY-4.0":
+            strictest = "CC-BY-NC-SA-4.0"
+    return strictest
 
 
 def _locate(source: Source, file: SourceFile) -> Path:

@@ -99,7 +99,8 @@ def arrays_to_onnx(arrays: Mapping[str, Array], config: BiLSTMConfig) -> onnx.Mo
     """Build the ONNX graph around the given arrays, stored as float16 where that is exact.
 
     Input ``input_ids``: int64 (batch, length), padded with 0 at the end only. Output
-    ``probabilities``: float32 (batch, num_labels). Length 0 is allowed.
+    ``probabilities``: float32 (batch, num_labels). Length 0 is allowed, a batch of no texts is not:
+    ONNX Runtime 1.30's LSTM crashes on it.
     """
     onnx = require("onnx", "train")
     helper, types = onnx.helper, onnx.TensorProto

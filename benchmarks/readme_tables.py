@@ -1,0 +1,82 @@
+"""Writes the README's tables from the bundled model's ``metrics.json`` and the benchmark results.
+
+``python benchmarks/readme_tables.py`` rewrites the parts of README.md between its markers;
+a test fails where they differ from the files, so no figure there is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from memotions_hf.evaluation.evaluate import MAIN_SYSTEM
+from memotions_hf.evaluation.tables import detail_table, macro_f1_table, markdown_table
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+BUNDLED = ROOT / "memotions_hf" / "bundled" / "memotions-bilstm"
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def _facts(metrics: Mapping[str, Any]) -> str:
+    training, sizes = metrics["training"], metrics["sizes"]
+    splits = metrics["corpus"]["splits"]
+    startup = _read_json(RESULTS / "startup.json")
+    stream = _read_json(RESULTS / "predict_stream.json")
+    return markdown_table(
+        ["what", "figure"],
+        [
+            ["training rows", f"{splits['train']:,}"],
+            ["parameters", f"{training['parameters']:,}"],
+            [
+                "training time",
+                f"{training['seconds'] / 60:.0f} min on {training['cpu_cores']} CPU cores",
+            ],
+            ["model.onnx", f"{sizes['model.onnx'] / 1e6:.1f} MB"],
+            ["bundled files together", f"{sum(sizes.values()) / 1e6:.1f} MB"],
+            ["`import memotions_hf`", f"{startup['import_seconds']['median']:.3f} s"],
+            ["first answer from a cold start", f"{startup['predict_seconds']['median']:.2f} s"],
+            [f"peak memory, {stream['lines']:,} lines", f"{stream['peak_rss_mb']:.0f} MB"],
+            [f"lines a second, {stream['lines']:,} lines", f"{stream['lines_per_second']:,.0f}"],
+        ],
+    )
+
+
+def sections() -> dict[str, str]:
+    """Return what belongs between each pair of markers."""
+    metrics = _read_json(BUNDLED / "metrics.json")
+    evaluation = metrics["evaluation"]
+    return {
+        "macro-f1": macro_f1_table(evaluation),
+        "details": detail_table(evaluation, MAIN_SYSTEM),
+        "facts": _facts(metrics),
+    }
+
+
+def render(readme: str) -> str:
+    """Return the README with every marked part replaced."""
+    for name, content in sections().items():
+        pattern = rf"(<!-- begin: {name} -->\n).*?(\n<!-- end: {name} -->)"
+        readme, count = re.subn(
+            pattern, lambda match, text=content: match[1] + text + match[2], readme, flags=re.DOTALL
+        )
+        if count != 1:
+            sys.exit(f"README.md needs the markers of {name!r} exactly once, found {count}")
+    return readme
+
+
+def main() -> None:
+    README.write_text(render(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The ``memotions`` command: its parser, and how errors become one line and an exit code.
+
+Nothing heavy is imported before a subcommand runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from . import __version__
+from .errors import InputError, MemotionsError
+
+EXIT_OK = 0
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code: 0, 2 for an error that the user can mend, 130 for Ctrl-C.
+    """
+    args = _build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except MemotionsError as error:
+        return _report(str(error))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return EXIT_OK
+    except OSError as error:  # a full disk, a file that vanished
+        name = f"{error.filename}: " if error.filename else ""
+        return _report(f"{name}{error.strerror or error}")
+    return code
+
+
+def _report(message: str) -> int:
+    """Print an error on one line, whatever the message holds."""
+    line = " ".join(message.split())
+    printable = "".join(char if char.isprintable() else "?" for char in line)
+    encoding = sys.stderr.encoding or "ascii"
+    sys.stderr.write(
+        f"memotions: error: {printable}\n".encode(encoding, "backslashreplace").decode(encoding)
+    )
+    return EXIT_USER_ERROR
+
+
+def _discard_output() -> None:
+    """Let the interpreter flush into nothing once the reader of our output has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all of ours are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_report(f"{message} (see {self.prog} --help)"))
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="memotions", description="Emotions in Indonesian text: predict, train, evaluate."
+    )
+    parser.add_argument("--version", action="version", version=f"memotions-hf {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_predict_parser(commands)
+    _add_train_parser(commands)
+    _add_evaluate_parser(commands)
+    _add_corpus_parser(commands)
+    return parser
+
+
+def _add_predict_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="tell the emotion of a text, or of every line of a file",
+        description="Tell the emotion of Indonesian text, on this machine only. "
+        "Without INPUT, asks for text on a terminal and reads lines from a pipe.",
+        epilog="Lines are answered as 'label<TAB>score<TAB>text', several labels and scores joined "
+        "by commas; a line with nothing to read has an empty label and score. With --json, one "
+        "object a line: text, label and score of the best class (null where there is nothing to "
+        "read) and emotions, the list that --top-k and --threshold choose (all by default).",
+    )
+    parser.add_argument(
+        "input",
+        nargs="?",
+        metavar="INPUT",
+        help="a text, a UTF-8 file with one text a line, or - for standard input",
+    )
+    parser.add_argument("--file", metavar="PATH", help="a file with one text a line, by any name")
+    parser.add_argument("--json", action="store_true", help="answer as JSON, one object a line")
+    parser.add_argument(
+        "--top-k", type=_top_k, default="best", metavar="N", help="N best emotions, or 'all'"
+    )
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="every emotion more probable than P (0 to 1)"
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="add the words' contributions to --json (one text)"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME_OR_PATH", help="model folder or Hub repository; default: bundled"
+    )
+    parser.add_argument("--revision", metavar="R", help="branch, tag or commit of the repository")
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=256,
+        metavar="N",
+        help="texts run at once (256); 1 answers every line before reading the next",
+    )
+    parser.add_argument(
+        "--lang", choices=("id", "en"), default="id", help="language of the answers (id)"
+    )
+    parser.set_defaults(run=_run_predict)
+
+
+def _add_train_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a recipe from the corpus files",
+        description="Train a recipe on this machine's CPU; MEMOTIONS_MIRROR names the folder of "
+        "the corpus files. An interrupted run goes on where it stopped.",
+    )
+    parser.add_argument(
+        "--recipe", default="memotions-bilstm", metavar="R", help="recipe (memotions-bilstm)"
+    )
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="folder of the run (runs/RECIPE); the model is in model/"
+    )
+    parser.set_defaults(run=_run_develop("run_train"))
+
+
+def _add_evaluate_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="score a model beside the baselines on every test set",
+        description="Score a model on every test set, beside TF-IDF + linear SVC trained on the "
+        "same rows, a keyword rule and the majority class. MEMOTIONS_MIRROR names the folder of "
+        "the corpus files.",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME_OR_PATH", help="model folder or Hub repository; default: bundled"
+    )
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help="write metrics.json, the confusion matrix and the card into the model folder",
+    )
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    parser.set_defaults(run=_run_develop("run_evaluate"))
+
+
+def _add_corpus_parser(commands: Any) -> None:
+    parser = commands.add_parser("corpus", help="what the merged corpus holds")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    stats = actions.add_parser(
+        "stats", help="rows by source, label and split, and what was removed"
+    )
+    stats.add_argument("--json", action="store_true", help="print as JSON")
+    stats.set_defaults(run=_run_develop("run_corpus_stats"))
+
+
+def _run_develop(name: str) -> Callable[[argparse.Namespace], int]:
+    def run(args: argparse.Namespace) -> int:
+        from . import cli_develop
+
+        code: int = getattr(cli_develop, name)(args)
+        return code
+
+    return run
+
+
+def _top_k(value: str) -> int | str | None:
+    if value == "best":  # the default, which argparse sends through here too
+        return value
+    if value == "all":
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value!r} is neither a whole number nor 'all'") from None
+
+
+def _run_predict(args: argparse.Namespace) -> int:
+    from . import cli_predict
+
+    if args.file is not None and args.input is not None:
+        raise InputError("give either INPUT or --file, not both")
+    return cli_predict.run(args)

@@ -1,0 +1,1 @@
+"""Metrics with intervals, baselines, test sets, tables and plots."""

@@ -1,0 +1,127 @@
+"""Classification metrics with bootstrap intervals, from labels and probabilities alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.floating[Any]]
+
+BOOTSTRAP_SAMPLES = 1000
+CONFIDENCE = 0.95
+CALIBRATION_BINS = 15
+_SEED = 42
+
+
+def confusion_matrix(y_true: IntArray, y_pred: IntArray, num_labels: int) -> IntArray:
+    """Count rows by true label (axis 0) and predicted label (axis 1)."""
+    cells = np.bincount(y_true * num_labels + y_pred, minlength=num_labels * num_labels)
+    return cells.reshape(num_labels, num_labels)
+
+
+def precision_recall_f1(confusion: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return each class's precision, recall and F1; 0 where a ratio has no rows."""
+    hits = np.diagonal(confusion).astype(np.float64)
+    predicted, actual = confusion.sum(0), confusion.sum(1)
+    precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
+    recall = np.divide(hits, actual, out=np.zeros_like(hits), where=actual > 0)
+    total = predicted + actual
+    f1 = np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0)
+    return precision, recall, f1
+
+
+def macro_f1(y_true: IntArray, y_pred: IntArray, num_labels: int) -> float:
+    """Return the mean F1 of the classes that ``y_true`` holds."""
+    present = np.unique(y_true)
+    f1 = precision_recall_f1(confusion_matrix(y_true, y_pred, num_labels))[2]
+    return float(f1[present].mean())
+
+
+def expected_calibration_error(
+    y_true: IntArray, probabilities: FloatArray, bins: int = CALIBRATION_BINS
+) -> float:
+    """Return the mean gap between confidence and accuracy over equal-width bins (Guo et al. 2017).
+
+    Args:
+        y_true: class ids, shape (n,).
+        probabilities: shape (n, labels), rows sum to 1.
+        bins: bins over the probability of the predicted class.
+    """
+    confidence = probabilities.max(1)
+    correct = probabilities.argmax(1) == y_true
+    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / len(y_true))
+
+
+def _interval(statistic: Callable[[IntArray], float], rows: int, samples: int) -> dict[str, float]:
+    """Return the statistic of all rows and its percentile bootstrap interval (Efron 1979)."""
+    rng = np.random.default_rng(_SEED)
+    values = [statistic(rng.integers(0, rows, rows)) for _ in range(samples)]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    value = statistic(np.arange(rows))
+    return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
+def score(
+    y_true: IntArray,
+    y_pred: IntArray,
+    labels: Sequence[str],
+    probabilities: FloatArray | None = None,
+    samples: int = BOOTSTRAP_SAMPLES,
+) -> dict[str, Any]:
+    """Return all metrics of one system on one test set, ready for JSON.
+
+    Args:
+        y_true: true class ids, shape (n,).
+        y_pred: predicted class ids, shape (n,).
+        labels: class names by id.
+        probabilities: shape (n, labels), or None for a system that has none.
+        samples: bootstrap samples.
+
+    Returns:
+        ``macro_f1`` (over the classes present in ``y_true``), ``accuracy`` and ``ece``, each with a
+        95% interval (``ece`` is None without probabilities), ``per_class`` precision, recall, F1
+        and support, and the ``confusion`` matrix with true classes as rows.
+
+    Raises:
+        InputError: there is no row, or the arrays differ in length.
+    """
+    if len(y_true) == 0 or len(y_true) != len(y_pred):
+        raise InputError(
+            f"expected as many predictions as labels, got {len(y_pred)}, {len(y_true)}"
+        )
+    size = len(labels)
+    confusion = confusion_matrix(y_true, y_pred, size)
+    precision, recall, f1 = precision_recall_f1(confusion)
+    result: dict[str, Any] = {
+        "macro_f1": _interval(lambda i: macro_f1(y_true[i], y_pred[i], size), len(y_true), samples),
+        "accuracy": _interval(
+            lambda i: float((y_true[i] == y_pred[i]).mean()), len(y_true), samples
+        ),
+        "ece": None,
+        "per_class": {
+            label: {
+                "precision": round(float(precision[k]), 4),
+                "recall": round(float(recall[k]), 4),
+                "f1": round(float(f1[k]), 4),
+                "support": int(confusion[k].sum()),
+            }
+            for k, label in enumerate(labels)
+            if confusion[k].sum() > 0
+        },
+        "confusion": confusion.tolist(),
+    }
+    if probabilities is not None:
+        p = probabilities
+        result["ece"] = _interval(
+            lambda i: expected_calibration_error(y_true[i], p[i]), len(y_true), samples
+        )
+    return result

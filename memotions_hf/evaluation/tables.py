@@ -1,0 +1,53 @@
+"""Evaluation results as plain Markdown tables, for the terminal, cards and READMEs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def format_interval(metric: Mapping[str, float] | None) -> str:
+    """Return ``0.712 [0.690, 0.734]``, or a dash where there is no value."""
+    if metric is None:
+        return "-"
+    return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table with padded columns."""
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([line(header), rule, *(line(row) for row in rows)])
+
+
+def macro_f1_table(evaluation: Mapping[str, Any]) -> str:
+    """Return macro-F1 with intervals, a row per test set and a column per system."""
+    sets: Mapping[str, Any] = evaluation["sets"]
+    systems = list(next(iter(sets.values()))["systems"])
+    rows = [
+        [name, f"{entry['rows']:,}"]
+        + [format_interval(entry["systems"][system]["macro_f1"]) for system in systems]
+        for name, entry in sets.items()
+    ]
+    return markdown_table(["test set", "rows", *systems], rows)
+
+
+def detail_table(evaluation: Mapping[str, Any], system: str) -> str:
+    """Return accuracy, calibration error and per-class F1 of one system on every test set."""
+    labels: Sequence[str] = evaluation["labels"]
+    rows = []
+    for name, entry in evaluation["sets"].items():
+        metrics = entry["systems"][system]
+        f1 = [
+            f"{metrics['per_class'][label]['f1']:.3f}" if label in metrics["per_class"] else "-"
+            for label in labels
+        ]
+        rows.append(
+            [name, format_interval(metrics["accuracy"]), format_interval(metrics["ece"]), *f1]
+        )
+    return markdown_table(["test set", "accuracy", "ECE", *(f"F1 {name}" for name in labels)], rows)

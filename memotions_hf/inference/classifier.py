@@ -1,0 +1,504 @@
+"""EmotionClassifier: the emotion of Indonesian text, from a model folder."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, MissingExtraError, ModelLoadError
+from ..labels import LABELS, parse_label
+from ..modeling.artifact import (
+    ARTIFACT_FILES,
+    BUNDLED_FOLDER,
+    INFERENCE_FILES,
+    ONNX_FILE,
+    WEIGHTS_FILE,
+    ArtifactConfig,
+    read_artifact_config,
+    write_folder_atomically,
+)
+from ..text import PLACEHOLDERS
+from ..tokenization import TOKENIZER_FILE, encode_batch, load_tokenizer, pad_batch
+from .explanation import WordContribution, group_words, read_words
+from .journal import JournalAnalysis, SentenceEmotion, split_sentences
+from .runtime import OnnxModel, length_batches
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+DEFAULT_BATCH_SIZE = 256
+
+# No token stands for more characters than this in ordinary text, so that the rest of a very long
+# text is cut off before it costs time.
+_CHARACTERS_PER_TOKEN = 200
+# Texts read ahead, so that batches of similar lengths can be formed.
+_WINDOW_BATCHES = 8
+_WINDOW_CHARACTERS = 1_000_000
+
+FloatArray = npt.NDArray[np.float32]
+TopK = int | Literal["best"] | None
+
+
+class EmotionScore(TypedDict):
+    """One class of an answer."""
+
+    label: str
+    score: float
+
+
+class NoEmotion(TypedDict):
+    """The answer to a text of a batch in which there is nothing to read."""
+
+    label: None
+    score: None
+
+
+Answer = EmotionScore | NoEmotion | list[EmotionScore]
+
+
+class EmotionClassifier:
+    """Tells sadness, happiness, neutrality, anger and fear in Indonesian text.
+
+    >>> clf = EmotionClassifier.from_pretrained()
+    >>> clf("Hari ini aku gagal lagi")
+    [{'label': 'sad', 'score': 0.93}]
+
+    Texts are read up to the model's ``config.max_length`` tokens. A text without a letter, a digit
+    or an emoji (blank, punctuation only, only a link or a mention) has nothing to read: alone it is
+    an InputError, in a list or a stream it gets an empty answer, so that answers stay aligned. A
+    text in an unknown script is answered with the model's honest, usually flat probabilities.
+
+    Runs on ONNX Runtime; nothing is read but the model folder, nothing in it is executed, and no
+    text is logged or sent anywhere. One object may be used from several threads.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open a model folder on this machine; most callers want :meth:`from_pretrained`.
+
+        Raises:
+            ModelLoadError: a file is missing, damaged, or does not fit the others.
+        """
+        self._folder = folder
+        self._config = read_artifact_config(folder)
+        self._tokenizer: Tokenizer = load_tokenizer(folder)
+        vocab_size = self._tokenizer.get_vocab_size()
+        if vocab_size > self._config.model.vocab_size:
+            raise ModelLoadError(
+                f"{folder / TOKENIZER_FILE} has {vocab_size:,} entries, but the model knows "
+                f"{self._config.model.vocab_size:,}; take both files from one model"
+            )
+        self._model = OnnxModel(folder / ONNX_FILE, vocab_size, len(LABELS))
+        silent = (self._tokenizer.token_to_id(token) for token in (*PLACEHOLDERS, *"!?…"))
+        self._silent_ids = frozenset(token_id for token_id in silent if token_id is not None)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        subfolder: str | None = None,
+    ) -> EmotionClassifier:
+        """Load a classifier.
+
+        Args:
+            name_or_path: a model folder, or a repo id on the Hugging Face Hub; None is the model
+                that comes with the package, which needs no network.
+            revision: branch, tag or commit of the repository.
+            token: access token of the Hub, for private repositories.
+            cache_dir: where downloads are kept.
+            force_download: download again what is in the cache already.
+            local_files_only: use the cache only.
+            subfolder: folder inside the repository or the model folder.
+
+        Raises:
+            ModelLoadError: the model cannot be found, reached or read; the message says which.
+        """
+        if name_or_path is None:
+            return cls(_bundled_folder())
+        local = Path(name_or_path)
+        if local.is_dir():
+            return cls(local / subfolder if subfolder else local)
+        if _is_path_only(str(name_or_path)):
+            raise ModelLoadError(
+                f"there is no model folder {str(name_or_path)!r}; check the path, or name a "
+                "repository of the Hub as owner/name"
+            )
+        from ..modeling.hub import fetch_model_folder
+
+        folder = fetch_model_folder(
+            str(name_or_path),
+            files=INFERENCE_FILES,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            subfolder=subfolder,
+        )
+        return cls(folder)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of :meth:`predict_proba`'s columns."""
+        return LABELS
+
+    @property
+    def config(self) -> ArtifactConfig:
+        """The settings of the model folder."""
+        return self._config
+
+    def __repr__(self) -> str:
+        return f"EmotionClassifier({str(self._folder)!r})"
+
+    @overload
+    def __call__(
+        self,
+        texts: str,
+        *,
+        top_k: TopK = ...,
+        threshold: float | None = ...,
+        batch_size: int = ...,
+    ) -> list[EmotionScore]: ...
+
+    @overload
+    def __call__(
+        self,
+        texts: Sequence[str],
+        *,
+        top_k: TopK = ...,
+        threshold: float | None = ...,
+        batch_size: int = ...,
+    ) -> list[Answer]: ...
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        *,
+        top_k: TopK = "best",
+        threshold: float | None = None,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> list[EmotionScore] | list[Answer]:
+        """Classify texts, as transformers' text-classification pipeline does.
+
+        Args:
+            texts: one text or several.
+            top_k: how many classes to answer with, the best first; None is all of them. The
+                default is the best one, or with a threshold every class over it.
+            threshold: leave out classes whose probability is not over it; none may be left.
+            batch_size: texts that are run at once, at most.
+
+        Returns:
+            For one text, a list of ``{"label", "score"}``. For several, one such list for each;
+            with neither ``top_k`` nor ``threshold`` given, one plain dict for each. A text with
+            nothing to read gets an empty list, or ``{"label": None, "score": None}``.
+
+        Raises:
+            InputError: an argument is out of range, or a lone text has nothing to read.
+        """
+        check_choice(top_k, threshold)
+        _check_batch_size(batch_size)
+        if not isinstance(texts, str):
+            texts = _as_texts(texts)
+            return list(
+                self.predict_stream(texts, top_k=top_k, threshold=threshold, batch_size=batch_size)
+            )
+        return select(self._scores_of_one(texts), top_k, threshold)
+
+    def predict_proba(
+        self, texts: str | Sequence[str], *, batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> FloatArray:
+        """Return the probability of every class.
+
+        A text with nothing to read gets the model's answer to it, which says only how common the
+        classes are.
+
+        Args:
+            texts: one text or several; none is allowed.
+            batch_size: texts that are run at once, at most.
+
+        Returns:
+            float32 (n, 5), columns in the order of :attr:`labels`; rows sum to 1.
+
+        Raises:
+            InputError: ``texts`` holds something else than strings.
+        """
+        _check_batch_size(batch_size)
+        texts = [texts] if isinstance(texts, str) else _as_texts(texts)
+        rows = [self._run(self._encode(window), batch_size) for window in _windows(texts, 2048)]
+        return np.concatenate([np.empty((0, len(LABELS)), np.float32), *rows])
+
+    def predict_stream(
+        self,
+        texts: Iterable[str],
+        *,
+        top_k: TopK = "best",
+        threshold: float | None = None,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Iterator[Answer]:
+        """Classify texts as they come, in bounded memory; a generator.
+
+        Reads up to eight batches ahead, in order to batch texts of similar lengths; with
+        ``batch_size=1`` every answer is given before the next text is read.
+
+        Args:
+            texts: any iterable of texts, endless ones included.
+            top_k: as in :meth:`__call__`.
+            threshold: as in :meth:`__call__`.
+            batch_size: texts that are run at once, at most.
+
+        Yields:
+            For each text, in order, what :meth:`__call__` returns for a text of a list.
+
+        Raises:
+            InputError: an argument is out of range (at once), or a text is no string.
+        """
+        check_choice(top_k, threshold)
+        _check_batch_size(batch_size)
+        if isinstance(texts, str):
+            raise InputError("predict_stream takes an iterable of texts and got one str; wrap it")
+        return self._stream(texts, top_k, threshold, batch_size)
+
+    def explain(self, text: str, *, label: str | int | None = None) -> list[WordContribution]:
+        """Tell how much every word adds to the answer, by leaving each out in turn (occlusion).
+
+        Args:
+            text: one text.
+            label: the class to explain; by default the one that the model answers with.
+
+        Returns:
+            ``(token, start, end, contribution)`` in text order, where ``token`` is
+            ``text[start:end]``: words, emoji and end punctuation. A text of more than 128 words is
+            explained in phrases of neighbouring words, and what lies beyond ``config.max_length``
+            tokens is not read and thus left out.
+
+        Raises:
+            InputError: the text has nothing to read, or the label is unknown.
+        """
+        ids = self._readable_ids(text)
+        words = group_words(read_words(self._tokenizer, self._cut(text), self._config.max_length))
+        variants = [ids, *(ids[: word.first] + ids[word.last :] for word in words)]
+        rows = self._run(variants, DEFAULT_BATCH_SIZE)
+        column = int(rows[0].argmax()) if label is None else LABELS.index(parse_label(label))
+        contributions = rows[0, column] - rows[1:, column]
+        return [
+            WordContribution(text[word.start : word.end], word.start, word.end, float(value))
+            for word, value in zip(words, contributions, strict=True)
+        ]
+
+    def analyze_journal(self, entry: str) -> JournalAnalysis:
+        """Classify an entry as a whole and sentence by sentence.
+
+        Raises:
+            InputError: the entry has nothing to read.
+        """
+        overall = self._scores_of_one(entry)
+        spans = split_sentences(entry)
+        answers = self.predict_stream((entry[start:end] for start, end in spans), top_k=None)
+        sentences = tuple(
+            SentenceEmotion(entry[start:end], start, end, scores[0]["label"], _as_mapping(scores))
+            for (start, end), scores in zip(spans, answers, strict=True)
+            if isinstance(scores, list) and scores
+        )
+        return JournalAnalysis(overall[0]["label"], _as_mapping(overall), sentences)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the model into a folder, whole or not at all.
+
+        The Keras files are rebuilt from the ONNX file where the ``train`` extra is installed;
+        otherwise a warning says that they are left out.
+
+        Raises:
+            InputError: the folder cannot be written, or holds something else.
+        """
+        target = Path(folder)
+        with write_folder_atomically(target) as draft:
+            self._write_files(draft)
+        return target
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        revision: str | None = None,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        create_pr: bool = False,
+        commit_message: str = "Upload a Memotions emotion classifier",
+    ) -> str:
+        """Upload the model to the Hugging Face Hub, with the Keras files where possible.
+
+        Returns:
+            The address of the commit.
+        """
+        import tempfile
+
+        from ..modeling.hub import push_model_folder
+
+        with tempfile.TemporaryDirectory() as name:
+            self._write_files(Path(name))
+            return push_model_folder(
+                Path(name),
+                repo_id,
+                revision=revision,
+                private=private,
+                token=token,
+                create_pr=create_pr,
+                commit_message=commit_message,
+            )
+
+    def _write_files(self, folder: Path) -> None:
+        for name in ARTIFACT_FILES:
+            source = self._folder / name
+            if source.is_file():
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(source, folder / name)
+        if (folder / WEIGHTS_FILE).exists():
+            return
+        try:
+            from ..modeling.hub import add_keras_files
+
+            add_keras_files(folder)
+        except MissingExtraError as error:
+            warnings.warn(
+                f"the Keras files (model.weights.h5, metadata.json) were left out: {error}",
+                stacklevel=3,
+            )
+
+    def _stream(
+        self, texts: Iterable[str], top_k: TopK, threshold: float | None, batch_size: int
+    ) -> Iterator[Answer]:
+        ahead = batch_size * _WINDOW_BATCHES if batch_size > 1 else 1
+        flat = top_k == "best" and threshold is None
+        for window in _windows(texts, ahead):
+            ids = self._encode(window)
+            rows = self._run(ids, batch_size)
+            for row, text_ids in zip(rows, ids, strict=True):
+                if not self._is_readable(text_ids):
+                    yield NoEmotion(label=None, score=None) if flat else []
+                    continue
+                chosen = select(_sorted_scores(row), top_k, threshold)
+                yield chosen[0] if flat else chosen
+
+    def _scores_of_one(self, text: str) -> list[EmotionScore]:
+        return _sorted_scores(self._run([self._readable_ids(text)], 1)[0])
+
+    def _readable_ids(self, text: str) -> list[int]:
+        if not isinstance(text, str):
+            raise InputError(f"a text must be a str, got {type(text).__name__}")
+        ids = self._encode([text])[0]
+        if not self._is_readable(ids):
+            raise InputError(
+                "the text has nothing to read: no letter, digit or emoji; write at least one word"
+            )
+        return ids
+
+    def _is_readable(self, ids: Sequence[int]) -> bool:
+        return not self._silent_ids.issuperset(ids)
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        texts = [self._cut(text) for text in texts]
+        return encode_batch(self._tokenizer, texts, self._config.max_length)
+
+    def _cut(self, text: str) -> str:
+        return text[: self._config.max_length * _CHARACTERS_PER_TOKEN]
+
+    def _run(self, ids: Sequence[list[int]], batch_size: int) -> FloatArray:
+        rows = np.empty((len(ids), len(LABELS)), np.float32)
+        for batch in length_batches([len(text) for text in ids], batch_size):
+            rows[batch] = self._model(pad_batch([ids[position] for position in batch]))
+        return rows
+
+
+def select(
+    scores: Sequence[EmotionScore], top_k: TopK = "best", threshold: float | None = None
+) -> list[EmotionScore]:
+    """Choose from a text's scores, best first, as ``EmotionClassifier.__call__`` does."""
+    if top_k == "best":
+        top_k = 1 if threshold is None else None
+    over = [item for item in scores if threshold is None or item["score"] > threshold]
+    return over[:top_k]
+
+
+def check_choice(top_k: TopK, threshold: float | None) -> None:
+    """Refuse values of ``top_k`` and ``threshold`` that mean nothing.
+
+    Raises:
+        InputError: one of them is out of range.
+    """
+    is_count = isinstance(top_k, int) and not isinstance(top_k, bool) and top_k >= 1
+    if not (is_count or top_k is None or top_k == "best"):
+        raise InputError(f"top_k must be a whole number from 1, or None for all, got {top_k!r}")
+    if threshold is None:
+        return
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.floating):
+        raise InputError(f"threshold must be a number from 0 to 1, got {threshold!r}")
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold must be a number from 0 to 1, got {threshold}")
+
+
+def _sorted_scores(row: FloatArray) -> list[EmotionScore]:
+    order = np.argsort(-row, kind="stable")
+    return [EmotionScore(label=LABELS[index], score=float(row[index])) for index in order]
+
+
+def _as_mapping(scores: Sequence[EmotionScore]) -> Mapping[str, float]:
+    return {item["label"]: item["score"] for item in scores}
+
+
+def _windows(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Gather texts until there are ``size`` of them, or very many characters."""
+    window: list[str] = []
+    characters = 0
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(
+                f"texts must be strings; the one at position {number} is {_kind(text)}"
+            )
+        window.append(text)
+        characters += len(text)
+        if len(window) >= size or characters >= _WINDOW_CHARACTERS:
+            yield window
+            window, characters = [], 0
+    if window:
+        yield window
+
+
+def _as_texts(texts: Any) -> Sequence[str]:
+    if isinstance(texts, Iterable) and not isinstance(texts, bytes | Mapping | AbstractSet):
+        return list(texts)
+    raise InputError(f"texts must be a str or a list of str, got {_kind(texts)}")
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise InputError(f"batch_size must be a whole number from 1, got {batch_size!r}")
+
+
+def _bundled_folder() -> Path:
+    if not (BUNDLED_FOLDER / ONNX_FILE).is_file():
+        raise ModelLoadError(
+            "this installation has no bundled model; name a model folder or a repository, "
+            "or train one: memotions train --recipe memotions-bilstm"
+        )
+    return BUNDLED_FOLDER
+
+
+def _is_path_only(name: str) -> bool:
+    """Tell whether a name can be no repo id ("owner/name") but only a path."""
+    return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") != 1

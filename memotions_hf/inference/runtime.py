@@ -1,0 +1,135 @@
+"""The ONNX Runtime session of a model folder, and the batches that it is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from ..errors import ModelLoadError
+from ..modeling.bilstm import INPUT_NAME, OUTPUT_NAME
+
+MAX_MODEL_BYTES = 500_000_000
+TOKEN_BUDGET = 32_768
+"""Tokens of one batch at most, padding included: what a run may take does not grow with texts."""
+
+_MAX_THREADS = 4
+_FATAL_ONLY = 4
+
+
+def length_batches(
+    lengths: Sequence[int], batch_size: int, token_budget: int = TOKEN_BUDGET
+) -> Iterator[list[int]]:
+    """Group texts of similar length, so that little of a batch is padding.
+
+    Args:
+        lengths: tokens of each text.
+        batch_size: texts of a batch at most.
+        token_budget: texts times the longest of them at most; one text alone may be over it.
+
+    Yields:
+        Positions in ``lengths``, shortest text first; every position once.
+    """
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (
+            len(batch) == batch_size or (len(batch) + 1) * lengths[position] > token_budget
+        ):
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+class OnnxModel:
+    """An ONNX file of ours, ready to run; nothing is read but the file itself.
+
+    Raises:
+        ModelLoadError: the file is missing, too large, damaged, refers to other files, or is not
+            a model with ``num_labels`` probabilities for ids below ``vocab_size``.
+    """
+
+    def __init__(self, path: Path, vocab_size: int, num_labels: int) -> None:
+        self._session = _open_session(path)
+        self._check(path, vocab_size, num_labels)
+
+    def __call__(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return float32 probabilities (batch, num_labels) for int64 ids (batch, length)."""
+        return np.asarray(self._session.run([OUTPUT_NAME], {INPUT_NAME: ids})[0], np.float32)
+
+    def _check(self, path: Path, vocab_size: int, num_labels: int) -> None:
+        inputs = {(value.name, value.type) for value in self._session.get_inputs()}
+        outputs = {value.name for value in self._session.get_outputs()}
+        if inputs != {(INPUT_NAME, "tensor(int64)")} or OUTPUT_NAME not in outputs:
+            raise ModelLoadError(
+                f"{path} is not a Memotions model: it must turn {INPUT_NAME!r} (int64) into "
+                f"{OUTPUT_NAME!r}, and has inputs {sorted(name for name, _ in inputs)} and "
+                f"outputs {sorted(outputs)}"
+            )
+        try:
+            # The largest id and an empty text: what a foreign graph or a shorter embedding fails.
+            probe = self(np.array([[1, vocab_size - 1], [0, 0]], np.int64))
+        except Exception as error:  # the library's own exception types share no base class
+            raise ModelLoadError(
+                f"{path} cannot read the {vocab_size:,} entries of its tokenizer "
+                f"({_first_line(error)}); save the model again"
+            ) from None
+        if probe.shape != (2, num_labels) or not np.allclose(probe.sum(axis=1), 1, atol=1e-3):
+            raise ModelLoadError(
+                f"{path} is not a Memotions model: it does not answer with the probabilities of "
+                f"{num_labels} classes"
+            )
+
+
+def _open_session(path: Path) -> Any:
+    try:
+        size = path.stat().st_size
+        if size > MAX_MODEL_BYTES:
+            raise ModelLoadError(
+                f"{path} has {size:,} bytes; at most {MAX_MODEL_BYTES:,} are loaded"
+            )
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelLoadError(f"{path} is missing; a model folder needs it") from None
+    except OSError as error:
+        raise ModelLoadError(f"{path} cannot be read ({error.strerror or error})") from None
+    # ONNX keeps the path of an external weight file under this key, in plain bytes. Our files
+    # never have one, and a downloaded file must not make us read others.
+    if b"location" in content:
+        raise ModelLoadError(f"{path} keeps weights in other files, which is not supported")
+    try:
+        return ort.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library's own exception types share no base class
+        raise ModelLoadError(f"{path} is damaged or no ONNX model ({_first_line(error)})") from None
+
+
+def _options() -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    # A number of our own also keeps the library from pinning threads to cores, which fails with a
+    # warning in containers.
+    options.intra_op_num_threads = max(1, min(_available_cores(), _MAX_THREADS))
+    options.inter_op_num_threads = 1
+    # Memory patterns are kept for every shape seen, and batches come in thousands of shapes.
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _first_line(error: Exception) -> str:
+    """Return the beginning of a library's message, which may run over many lines."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160]

@@ -1,0 +1,363 @@
+"""The trainer: a recipe in, a model folder with its log, plots and metrics out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from ..corpus.merge import SPLITS, Example, MergedCorpus, MergeOptions, merge
+from ..corpus.sources import get_source, weights_license
+from ..errors import InputError
+from ..evaluation.metrics import macro_f1
+from ..evaluation.plots import plot_learning_curve
+from ..labels import LABEL2ID, LABELS
+from ..modeling.artifact import ArtifactConfig
+from ..modeling.bilstm import BiLSTMConfig, build_bilstm
+from ..modeling.export import round_to_half
+from ..modeling.hub import MemotionsBiLSTM
+from ..tokenization import encode_batch, pad_batch, train_tokenizer
+from .batches import TrainingBatches
+from .recipes import Recipe
+from .subword_dropout import SubwordSampler
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float32]
+
+LOG_FILE = "training_log.csv"
+LOG_FIELDS = ("epoch", "loss", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
+_BEST_WEIGHTS = "best.weights.h5"
+_STATE_FOLDER = "backup"
+_RECIPE_FILE = "recipe.json"
+_PREDICT_BATCH = 256
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts and their class ids, shape (n,)."""
+
+    texts: list[str]
+    labels: IntArray
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> LabelledTexts:
+        """Take the texts and labels of corpus examples."""
+        ids = [LABEL2ID[example.label] for example in examples]
+        return cls([example.text for example in examples], np.array(ids, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run leaves: the model at its best epoch, and the facts for ``metrics.json``."""
+
+    model: keras.Model
+    config: BiLSTMConfig
+    tokenizer: Tokenizer
+    recipe: Recipe
+    temperature: float
+    log_path: Path
+    facts: dict[str, Any]
+
+
+def balanced_class_weights(labels: IntArray) -> FloatArray:
+    """Return n / (classes x rows of the class), so that every class weighs the same, shape (5,)."""
+    counts = np.bincount(labels, minlength=len(LABELS))
+    return (len(labels) / (len(LABELS) * np.maximum(counts, 1))).astype(np.float32)
+
+
+def predict_ids(model: keras.Model, ids: Sequence[Sequence[int]]) -> FloatArray:
+    """Return probabilities for encoded texts in their order, shape (n, labels)."""
+    probabilities = np.zeros((len(ids), model.output_shape[-1]), np.float32)
+    order = np.argsort([len(row) for row in ids], kind="stable")
+    for start in range(0, len(order), _PREDICT_BATCH):
+        rows = order[start : start + _PREDICT_BATCH]
+        batch = pad_batch([ids[row] for row in rows])
+        probabilities[rows] = np.asarray(model(batch, training=False))
+    return probabilities
+
+
+def _negative_log_likelihood(probabilities: FloatArray, labels: IntArray) -> float:
+    chosen = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+
+
+def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
+    """Return the temperature that makes the likelihood of the labels highest (Guo et al. 2017)."""
+    from scipy.optimize import minimize_scalar
+
+    log_probabilities = np.log(np.maximum(probabilities, 1e-12)).astype(np.float64)
+
+    def loss(temperature: float) -> float:
+        scaled = log_probabilities / temperature
+        scaled -= scaled.max(1, keepdims=True)
+        log_norm = np.log(np.exp(scaled).sum(1))
+        return float((log_norm - scaled[np.arange(len(labels)), labels]).mean())
+
+    return float(minimize_scalar(loss, bounds=(0.25, 4.0), method="bounded").x)
+
+
+def fold_temperature(model: keras.Model, temperature: float) -> None:
+    """Divide the logits' weights by the temperature: every back end is calibrated then."""
+    layer = model.get_layer("logits")
+    layer.set_weights([weight / temperature for weight in layer.get_weights()])
+
+
+class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
+    """Measures validation macro-F1, keeps the best weights, stops early and writes the log.
+
+    The log on disk is its only memory, so that a resumed run goes on where the last one stopped.
+    """
+
+    def __init__(
+        self, ids: Sequence[Sequence[int]], labels: IntArray, folder: Path, patience: int
+    ) -> None:
+        super().__init__()
+        self._ids, self._labels, self._folder, self._patience = ids, labels, folder, patience
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Measure, log, keep the weights if they are the best, and stop if it is time."""
+        logs = {} if logs is None else logs
+        probabilities = predict_ids(self.model, self._ids)
+        predicted = probabilities.argmax(1)
+        value = macro_f1(self._labels, predicted, len(LABELS))
+        logs["val_loss"] = _negative_log_likelihood(probabilities, self._labels)
+        logs["val_accuracy"] = float((predicted == self._labels).mean())
+        logs["val_macro_f1"] = value
+        seconds = time.monotonic() - self._started
+        history = read_log(self._folder / LOG_FILE)
+        if value > max((row["val_macro_f1"] for row in history), default=-1.0):
+            temporary = self._folder / f"new-{_BEST_WEIGHTS}"
+            self.model.save_weights(temporary)
+            temporary.replace(self._folder / _BEST_WEIGHTS)
+        row = {"epoch": epoch + 1, "seconds": seconds, **logs}
+        _append_log(self._folder / LOG_FILE, row)
+        if epochs_since_best([*history, row]) >= self._patience:
+            self.model.stop_training = True
+
+
+def epochs_since_best(log: Sequence[Mapping[str, float]]) -> int:
+    """Return how many epochs have passed since the best validation macro-F1."""
+    values = [row["val_macro_f1"] for row in log]
+    return len(values) - 1 - int(np.argmax(values)) if values else 0
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Read a training log; an absent file is an empty log."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _append_log(path: Path, row: Mapping[str, float]) -> None:
+    new = not path.is_file()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, LOG_FIELDS, extrasaction="ignore", lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(
+            {key: round(row[key], 5) if key != "epoch" else int(row[key]) for key in LOG_FIELDS}
+        )
+
+
+def _prepare_run_folder(folder: Path, recipe: Recipe) -> None:
+    """Make the folder, or check that the run in it is of the same recipe and may go on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / _RECIPE_FILE
+    description = json.dumps(recipe.to_dict(), indent=2) + "\n"
+    if not marker.exists():
+        if any(folder.iterdir()):
+            raise InputError(
+                f"{folder} is not empty and holds no training run; name another folder"
+            )
+        marker.write_text(description, encoding="utf-8")
+    elif marker.read_text(encoding="utf-8") != description:
+        raise InputError(
+            f"{folder} holds a run of another recipe or version; name another folder or remove it"
+        )
+
+
+def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    warmup = int(recipe.warmup_epochs * steps_per_epoch)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=recipe.learning_rate / 10,
+        decay_steps=max(1, recipe.epochs * steps_per_epoch - warmup),
+        alpha=0.02,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+    )
+    return keras.optimizers.AdamW(
+        schedule, weight_decay=recipe.weight_decay, clipnorm=recipe.clip_norm
+    )
+
+
+def _fit(
+    model: keras.Model,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    train: LabelledTexts,
+    validation: LabelledTexts,
+    folder: Path,
+) -> None:
+    log = read_log(folder / LOG_FILE)
+    weights = balanced_class_weights(train.labels)
+    batches = TrainingBatches(
+        SubwordSampler(tokenizer, train.texts, recipe.subword_dropout, recipe.train_max_length),
+        train.labels,
+        class_weights=weights if recipe.class_weights else np.ones_like(weights),
+        batch_size=recipe.batch_size,
+        token_dropout=recipe.token_dropout,
+        seed=recipe.seed,
+        first_epoch=len(log),
+    )
+    model.compile(
+        _optimizer(recipe, len(batches)),
+        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+    )
+    validation_ids = encode_batch(tokenizer, validation.texts, recipe.max_length)
+    model.fit(
+        batches,
+        epochs=recipe.epochs,
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[
+            BestOnMacroF1(validation_ids, validation.labels, folder, recipe.patience),
+            keras.callbacks.BackupAndRestore(str(folder / _STATE_FOLDER)),
+        ],
+    )
+
+
+def _corpus_facts(corpus: MergedCorpus) -> dict[str, Any]:
+    counts = Counter((example.source, example.split) for example in corpus.examples)
+    sources: dict[str, dict[str, Any]] = {}
+    for name in corpus.options.sources:
+        source = get_source(name)
+        splits = {split: counts[name, split] for split in SPLITS}
+        sources[name] = splits | {
+            "license": source.license,
+            "title": source.title,
+            "citation": source.citation,
+            "terms": source.terms,
+        }
+    return {
+        "splits": {split: len(corpus.split(split)) for split in SPLITS},
+        "sources": sources,
+        "merge": corpus.report.as_dict(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    import tensorflow
+    import tokenizers
+
+    from .. import __version__
+
+    return {
+        "memotions-hf": __version__,
+        "keras": keras.__version__,
+        "tensorflow": tensorflow.__version__,
+        "tokenizers": tokenizers.__version__,
+    }
+
+
+def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -> TrainingResult:
+    """Train a recipe, or go on with a run that was interrupted.
+
+    Args:
+        recipe: what to train.
+        folder: the run's own folder: log, best weights and the state to resume from.
+        corpus: the corpus to train on; None merges the recipe's sources.
+
+    Returns:
+        The model of the epoch with the best validation macro-F1, its temperature folded in and its
+        weights rounded to float16 values.
+
+    Raises:
+        InputError: the folder holds something else.
+        CorpusError: a source is missing or damaged.
+    """
+    _prepare_run_folder(folder, recipe)
+    keras.utils.set_random_seed(recipe.seed)
+    corpus = corpus or merge(MergeOptions(sources=recipe.sources))
+    training = LabelledTexts.of(corpus.split("train"))
+    validation = LabelledTexts.of(corpus.split("validation"))
+    tokenizer = train_tokenizer(training.texts, recipe.vocab_size)
+    config = BiLSTMConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        embedding_dim=recipe.embedding_dim,
+        lstm_units=recipe.lstm_units,
+        embedding_dropout=recipe.embedding_dropout,
+        dropout=recipe.dropout,
+    )
+    model = build_bilstm(config)
+    log = read_log(folder / LOG_FILE)
+    if len(log) < recipe.epochs and epochs_since_best(log) < recipe.patience:
+        _fit(model, tokenizer, recipe, training, validation, folder)
+        log = read_log(folder / LOG_FILE)
+    model.load_weights(folder / _BEST_WEIGHTS)
+
+    validation_ids = encode_batch(tokenizer, validation.texts, recipe.max_length)
+    temperature = fit_temperature(predict_ids(model, validation_ids), validation.labels)
+    fold_temperature(model, temperature)
+    round_to_half(model)
+    facts = {
+        "recipe": recipe.to_dict(),
+        "training": {
+            "seconds": round(sum(row["seconds"] for row in log), 1),
+            "epochs": len(log),
+            "best_epoch": len(log) - epochs_since_best(log),
+            "best_val_macro_f1": max(row["val_macro_f1"] for row in log),
+            "temperature": round(temperature, 4),
+            "parameters": config.count_parameters(),
+            "cpu_cores": os.cpu_count(),
+            "seed": recipe.seed,
+            "versions": _versions(),
+        },
+        "corpus": _corpus_facts(corpus),
+    }
+    return TrainingResult(model, config, tokenizer, recipe, temperature, folder / LOG_FILE, facts)
+
+
+def write_model(result: TrainingResult, folder: Path) -> Path:
+    """Write the model folder of a finished run.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    curve = result.log_path.parent / "learning_curve.png"
+    plot_learning_curve(read_log(result.log_path), curve)
+    settings = ArtifactConfig(
+        model=result.config,
+        recipe=result.recipe.name,
+        recipe_version=result.recipe.version,
+        license=weights_license(result.recipe.sources),
+        max_length=result.recipe.max_length,
+        temperature=result.temperature,
+        versions=result.facts["training"]["versions"],
+    )
+    model = MemotionsBiLSTM(
+        result.model,
+        result.tokenizer,
+        settings,
+        metrics=result.facts,
+        training_log=result.log_path,
+        plots=[curve],
+    )
+    return model.save_pretrained(folder)

@@ -1,0 +1,128 @@
+"""from_pretrained and save_pretrained: what is missing, damaged or foreign, in one line each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import write_toy_model
+
+from memotions_hf import EmotionClassifier
+from memotions_hf.errors import ModelLoadError
+
+TEXTS = ["Hari ini aku gagal lagi", "senang banget"]
+
+
+@pytest.fixture
+def model_folder(toy_model_folder: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return shutil.copytree(toy_model_folder, tmp_path / "model")
+
+
+def refuse(folder: Path | str, reason: str) -> str:
+    with pytest.raises(ModelLoadError, match=reason) as caught:
+        EmotionClassifier.from_pretrained(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.onnx", "tokenizer.json"])
+def test_a_missing_file_is_named(model_folder: Path, name: str) -> None:
+    (model_folder / name).unlink()
+    assert name in refuse(model_folder, "missing|not found|no ")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("size", [0, 100, -100])
+def test_a_truncated_file_is_named(model_folder: Path, name: str, size: int) -> None:
+    path = model_folder / name
+    path.write_bytes(path.read_bytes()[:size])
+    assert name in refuse(model_folder, ".")
+
+
+def test_missing_folders() -> None:
+    refuse("./nowhere", "no model folder")
+    refuse("/nowhere/at/all", "no model folder")
+    refuse("nowhere", "no model folder")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    refuse(tmp_path, "config.json")
+
+
+def test_a_foreign_onnx_model(model_folder: Path) -> None:
+    helper, types = onnx.helper, onnx.TensorProto
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["pixels"], ["logits"])],
+        "foreign",
+        [helper.make_tensor_value_info("pixels", types.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("logits", types.FLOAT, [1, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (model_folder / "model.onnx").write_bytes(model.SerializeToString())
+    assert "pixels" in refuse(model_folder, "not a Memotions model")
+
+
+def test_an_onnx_model_with_other_classes(model_folder: Path) -> None:
+    path = model_folder / "model.onnx"
+    model = onnx.load(str(path))
+    model.graph.node[-1].CopyFrom(
+        onnx.helper.make_node("Identity", [model.graph.node[-1].input[0]], ["probabilities"])
+    )
+    path.write_bytes(model.SerializeToString())
+    refuse(model_folder, "probabilities of 5 classes")
+
+
+def test_weights_in_other_files_are_not_followed(model_folder: Path) -> None:
+    path = model_folder / "model.onnx"
+    onnx.save(
+        onnx.load(str(path)),
+        str(path),
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    refuse(model_folder, "weights in other files")
+
+
+def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
+    folder = write_toy_model(tmp_path / "model")
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = content["model"]["vocab"]
+    vocabulary["tambahan"] = len(vocabulary) + 8
+    path.write_text(json.dumps(content), encoding="utf-8")
+    refuse(folder, "tokenizer.json has .* entries, but the model knows")
+
+
+def test_a_configuration_that_promises_too_many_ids(tmp_path: Path) -> None:
+    folder = write_toy_model(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["memotions"]["model"]["vocab_size"] += 50
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary |= {f"kata{n}": len(vocabulary) + 8 + n for n in range(9)}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    refuse(folder, "cannot read the .* entries of its tokenizer")
+
+
+def test_a_subfolder_of_a_folder(model_folder: Path) -> None:
+    clf = EmotionClassifier.from_pretrained(model_folder.parent, subfolder="model")
+    assert clf(TEXTS[0])
+
+
+def test_saving_writes_a_folder_that_loads_alike(
+    toy_classifier: EmotionClassifier, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = toy_classifier.save_pretrained(tmp_path / "saved")
+    again = EmotionClassifier.from_pretrained(folder)
+    np.testing.assert_array_equal(again.predict_proba(TEXTS), toy_classifier.predict_proba(TEXTS))

@@ -1,0 +1,172 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="training needs the train extra")
+
+from memotions_hf.corpus.merge import MergeOptions, merge
+from memotions_hf.corpus.sources import Row
+from memotions_hf.errors import InputError
+from memotions_hf.labels import LABELS
+from memotions_hf.tokenization import encode_batch
+from memotions_hf.training import RECIPES, Recipe, get_recipe
+from memotions_hf.training.trainer import (
+    LOG_FILE,
+    BestOnMacroF1,
+    balanced_class_weights,
+    epochs_since_best,
+    fit_temperature,
+    predict_ids,
+    read_log,
+    train,
+    write_model,
+)
+
+WORDS = {
+    "sad": "sedih murung menangis kehilangan sepi",
+    "happy": "senang gembira tertawa bahagia lega",
+    "neutral": "rapat jadwal pukul makan berangkat",
+    "anger": "marah kesal geram dongkol jengkel",
+    "fear": "takut cemas gemetar ngeri panik",
+}
+TINY = Recipe(
+    name="tiny",
+    version=1,
+    sources=("journal",),
+    vocab_size=200,
+    embedding_dim=16,
+    lstm_units=(8,),
+    embedding_dropout=0.0,
+    dropout=0.0,
+    subword_dropout=0.1,
+    token_dropout=0.05,
+    learning_rate=2e-2,
+    batch_size=16,
+    epochs=4,
+    patience=4,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(300):
+        label = LABELS[number % 5]
+        words = rng.permutation(WORDS[label].split())[:3]
+        text = f"catatan {number * 7919 % 9973} {' '.join(words)} {rng.integers(10**9)}"
+        rows.append(Row(f"row-{number}", text, "journal", label, None))
+    return merge(MergeOptions(sources=("journal",)), rows=rows)
+
+
+@pytest.fixture(scope="module")
+def result(corpus, tmp_path_factory):
+    return train(TINY, tmp_path_factory.mktemp("run"), corpus=corpus)
+
+
+def test_training_learns_what_is_easy(result, corpus):
+    test = corpus.split("test")
+    ids = encode_batch(result.tokenizer, [example.text for example in test], TINY.max_length)
+    predicted = predict_ids(result.model, ids).argmax(1)
+    correct = [LABELS[p] == example.label for p, example in zip(predicted, test, strict=True)]
+    assert np.mean(correct) > 0.9
+
+
+def test_the_facts_and_the_log_tell_the_same(result, corpus):
+    log = read_log(result.log_path)
+    training = result.facts["training"]
+    assert training["epochs"] == len(log) <= TINY.epochs
+    best = max(log, key=lambda row: row["val_macro_f1"])
+    assert training["best_val_macro_f1"] == best["val_macro_f1"]
+    assert training["parameters"] == result.model.count_params()
+    assert result.facts["recipe"] == TINY.to_dict()
+    assert sum(result.facts["corpus"]["splits"].values()) == len(corpus.examples)
+
+
+def test_the_model_folder_answers_as_the_trained_model_does(result, corpus, tmp_path):
+    from memotions_hf import EmotionClassifier
+    from memotions_hf.modeling.hub import MemotionsBiLSTM
+
+    folder = write_model(result, tmp_path / "model")
+    texts = [example.text for example in corpus.split("test")]
+    expected = predict_ids(result.model, encode_batch(result.tokenizer, texts, TINY.max_length))
+    onnx = EmotionClassifier.from_pretrained(folder).predict_proba(texts)
+    reloaded = MemotionsBiLSTM.from_pretrained(folder).predict_proba(texts)
+    np.testing.assert_allclose(onnx, expected, atol=1e-4)
+    np.testing.assert_allclose(reloaded, expected, atol=1e-4)
+    assert (folder / "plots" / "learning_curve.png").is_file()
+    assert (folder / LOG_FILE).read_bytes() == result.log_path.read_bytes()
+
+
+def test_the_same_seed_gives_the_same_model(result, corpus, tmp_path):
+    again = train(TINY, tmp_path / "again", corpus=corpus)
+    for first, second in zip(result.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-4)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(result, corpus, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    measure = BestOnMacroF1.on_epoch_end
+
+    def stop_in_the_third_epoch(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        measure(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BestOnMacroF1, "on_epoch_end", stop_in_the_third_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(TINY, folder, corpus=corpus)
+    assert [row["epoch"] for row in read_log(folder / LOG_FILE)] == [1, 2]
+
+    resumed = train(TINY, folder, corpus=corpus)
+    log, unbroken = read_log(folder / LOG_FILE), read_log(result.log_path)
+    assert [row["epoch"] for row in log] == [1, 2, 3, 4]
+    np.testing.assert_allclose(
+        [row["loss"] for row in log], [row["loss"] for row in unbroken], rtol=0.05
+    )
+    finished = (folder / LOG_FILE).read_bytes()
+    train(TINY, folder, corpus=corpus)
+    assert (folder / LOG_FILE).read_bytes() == finished
+    assert resumed.facts["training"]["epochs"] == 4
+
+
+def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path, corpus):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds no training run"):
+        train(TINY, tmp_path, corpus=corpus)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_of_another_recipe_is_refused(result, corpus):
+    other = dataclasses.replace(TINY, seed=1)
+    with pytest.raises(InputError, match="another recipe"):
+        train(other, result.log_path.parent, corpus=corpus)
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(InputError, match=r"'nope'.*memotions-bilstm"):
+        get_recipe("nope")
+    assert all(name == recipe.name for name, recipe in RECIPES.items())
+
+
+def test_class_weights_give_every_class_the_same_total():
+    labels = np.array([0, 0, 0, 0, 1, 1, 2, 3, 4])
+    totals = np.bincount(labels, weights=balanced_class_weights(labels)[labels])
+    np.testing.assert_allclose(totals, totals[0])
+
+
+def test_the_temperature_undoes_overconfidence():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 5))
+    truth = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = (truth.cumsum(1) > rng.random((4000, 1))).argmax(1)
+    boastful = np.exp(2 * logits) / np.exp(2 * logits).sum(1, keepdims=True)
+    assert fit_temperature(boastful.astype(np.float32), labels) == pytest.approx(2, abs=0.2)
+
+
+def test_epochs_since_best_counts_from_the_first_best():
+    log = [{"val_macro_f1": value} for value in (0.5, 0.7, 0.7, 0.6)]
+    assert epochs_since_best(log) == 2
+    assert epochs_since_best([]) == 0

@@ -48,13 +48,14 @@ def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate a model beside the baselines and print, and optionally keep, the results."""
     from .corpus.merge import merge
     from .evaluation.evaluate import (
+        MAIN_SET,
         MAIN_SYSTEM,
         ProbabilitySystem,
         build_test_sets,
         evaluate_systems,
         train_baselines,
     )
-    from .evaluation.tables import detail_table, macro_f1_table
+    from .evaluation.tables import detail_table, macro_f1_table, per_class_table
     from .inference import EmotionClassifier
 
     require("sklearn", "train")
@@ -75,6 +76,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         print(json.dumps(evaluation, indent=1))
     else:
         print(f"Macro-F1 [95% interval]\n\n{macro_f1_table(evaluation)}\n")
+        print(f"F1 by class on {MAIN_SET}\n\n{per_class_table(evaluation, MAIN_SET)}\n")
         print(f"{MAIN_SYSTEM}\n\n{detail_table(evaluation, MAIN_SYSTEM)}")
     return 0
 

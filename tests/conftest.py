@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import settings
 
 from memotions_hf.inference import EmotionClassifier
 from memotions_hf.labels import ID2LABEL, LABEL2ID
 from memotions_hf.modeling.bilstm import BiLSTMConfig
 from memotions_hf.modeling.export import arrays_to_onnx
 from memotions_hf.tokenization import save_tokenizer, train_tokenizer
+
+# A test is judged by what it finds, never by how busy the machine is.
+settings.register_profile("memotions", deadline=None)
+settings.load_profile("memotions")
 
 TOY_MAX_LENGTH = 64
 TOY_TEXTS = (

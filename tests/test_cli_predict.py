@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -234,8 +234,8 @@ def test_a_line_is_answered_before_the_next_is_sent(toy_model_folder: Path) -> N
         assert process.wait(timeout=60) == 0
 
 
-def talk(toy_model_folder: Path, typed: bytes | None, *arguments: str) -> tuple[int, str]:
-    """Run the command on a terminal and type into it; None is Ctrl-C."""
+def talk(toy_model_folder: Path, typed: bytes, *arguments: str) -> tuple[int, str]:
+    """Run the command on a terminal and type into it."""
     pty = pytest.importorskip("pty")
     parent, child = pty.openpty()
     with subprocess.Popen(
@@ -249,10 +249,7 @@ def talk(toy_model_folder: Path, typed: bytes | None, *arguments: str) -> tuple[
         output = b""
         while not any(message.prompt.encode() in output for message in MESSAGES.values()):
             output += os.read(parent, 4096)
-        if typed is None:
-            process.send_signal(signal.SIGINT)
-        else:
-            os.write(parent, typed)
+        os.write(parent, typed)
         try:
             while chunk := os.read(parent, 4096):
                 output += chunk
@@ -273,13 +270,22 @@ def test_a_talk_on_a_terminal(toy_model_folder: Path) -> None:
     assert "Traceback" not in output
 
 
-def test_a_talk_ends_with_end_of_input_or_ctrl_c(toy_model_folder: Path) -> None:
+def test_a_talk_ends_with_the_input(toy_model_folder: Path) -> None:
     code, output = talk(toy_model_folder, b"\x04", "--lang", "en")
     assert code == 0
     assert "Take care of yourself" in output
-    code, output = talk(toy_model_folder, None)
-    assert code == 130
-    assert "Traceback" not in output
+
+
+def test_ctrl_c_ends_a_talk(
+    toy_model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.input", interrupt)
+    monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: True))
+    assert cli.main(["predict", "--model", str(toy_model_folder)]) == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

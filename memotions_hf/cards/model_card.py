@@ -56,7 +56,7 @@ def render_model_card(
             "the metrics have another form than memotions evaluate writes "
             f"({type(error).__name__}: {error}); evaluate the model again"
         ) from None
-    return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))
+    return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text.strip()}\n"))
 
 
 def _metadata(config: ArtifactConfig, metrics: Mapping[str, Any]) -> ModelCardData:

@@ -20,6 +20,7 @@ IntArray = npt.NDArray[np.int64]
 Progress = Callable[[str], None]
 
 MAIN_SYSTEM = "memotions-bilstm"
+MAIN_SET = "merged/test"
 OPINION = "opinion"
 OPINION_FOUR = "opinion/four-emotions"
 
@@ -70,7 +71,7 @@ def build_test_sets(corpus: MergedCorpus) -> list[TestSet]:
         CorpusError: a file of EmoT or of the opinion tweets is missing or damaged.
     """
     test = corpus.split("test")
-    sets = [_test_set("merged/test", test, "the merged test split")]
+    sets = [_test_set(MAIN_SET, test, "the merged test split")]
     if "emot" in corpus.options.sources:
         sets.append(_official_emot_test())
     for source in corpus.options.sources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,14 +60,36 @@ def expected_calibration_error(
     return float(np.abs(gap).sum() / len(y_true))
 
 
-def _interval(statistic: Callable[[IntArray], float], rows: int, samples: int) -> dict[str, float]:
-    """Return the statistic of all rows and its percentile bootstrap interval (Efron 1979)."""
+def _statistics(
+    y_true: IntArray, y_pred: IntArray, size: int, probabilities: FloatArray | None
+) -> FloatArray:
+    """Return macro-F1, accuracy, each class's F1 and, with probabilities, the calibration error."""
+    confusion = confusion_matrix(y_true, y_pred, size)
+    f1 = precision_recall_f1(confusion)[2]
+    present = confusion.sum(1) > 0
+    values = [f1[present].mean(), np.trace(confusion) / len(y_true), *f1]
+    if probabilities is not None:
+        values.append(expected_calibration_error(y_true, probabilities))
+    return np.array(values)
+
+
+def _bootstrap(
+    y_true: IntArray, y_pred: IntArray, size: int, probabilities: FloatArray | None, samples: int
+) -> list[dict[str, float]]:
+    """Return each of :func:`_statistics` with its percentile bootstrap interval (Efron 1979)."""
     rng = np.random.default_rng(_SEED)
-    values = [statistic(rng.integers(0, rows, rows)) for _ in range(samples)]
+    drawn = np.empty((samples, size + 2 + (probabilities is not None)))
+    for sample in range(samples):
+        rows = rng.integers(0, len(y_true), len(y_true))
+        chosen = None if probabilities is None else probabilities[rows]
+        drawn[sample] = _statistics(y_true[rows], y_pred[rows], size, chosen)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    value = statistic(np.arange(rows))
-    return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
+    values = _statistics(y_true, y_pred, size, probabilities)
+    return [
+        {"value": round(float(v), 4), "low": round(float(a), 4), "high": round(float(b), 4)}
+        for v, a, b in zip(values, low, high, strict=True)
+    ]
 
 
 def score(
@@ -89,29 +111,32 @@ def score(
     Returns:
         ``macro_f1`` (over the classes present in ``y_true``), ``accuracy`` and ``ece``, each with a
         95% interval (``ece`` is None without probabilities), ``per_class`` precision, recall, F1
-        and support, and the ``confusion`` matrix with true classes as rows.
+        (with its interval as ``f1_low`` and ``f1_high``) and support, and the ``confusion`` matrix
+        with true classes as rows.
 
     Raises:
         InputError: there is no row, or the arrays differ in length.
     """
     if len(y_true) == 0 or len(y_true) != len(y_pred):
         raise InputError(
-            f"expected as many predictions as labels, got {len(y_pred)}, {len(y_true)}"
+            f"expected as many predictions as labels, at least one; got {len(y_pred)} predictions "
+            f"and {len(y_true)} labels"
         )
     size = len(labels)
     confusion = confusion_matrix(y_true, y_pred, size)
-    precision, recall, f1 = precision_recall_f1(confusion)
-    result: dict[str, Any] = {
-        "macro_f1": _interval(lambda i: macro_f1(y_true[i], y_pred[i], size), len(y_true), samples),
-        "accuracy": _interval(
-            lambda i: float((y_true[i] == y_pred[i]).mean()), len(y_true), samples
-        ),
-        "ece": None,
+    precision, recall, _ = precision_recall_f1(confusion)
+    macro, accuracy, *rest = _bootstrap(y_true, y_pred, size, probabilities, samples)
+    return {
+        "macro_f1": macro,
+        "accuracy": accuracy,
+        "ece": None if probabilities is None else rest[size],
         "per_class": {
             label: {
                 "precision": round(float(precision[k]), 4),
                 "recall": round(float(recall[k]), 4),
-                "f1": round(float(f1[k]), 4),
+                "f1": rest[k]["value"],
+                "f1_low": rest[k]["low"],
+                "f1_high": rest[k]["high"],
                 "support": int(confusion[k].sum()),
             }
             for k, label in enumerate(labels)
@@ -119,9 +144,3 @@ def score(
         },
         "confusion": confusion.tolist(),
     }
-    if probabilities is not None:
-        p = probabilities
-        result["ece"] = _interval(
-            lambda i: expected_calibration_error(y_true[i], p[i]), len(y_true), samples
-        )
-    return result

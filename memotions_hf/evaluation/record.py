@@ -16,10 +16,10 @@ from ..modeling.artifact import (
     read_json,
 )
 from ..modeling.hub import render_card, write_json
+from .evaluate import MAIN_SET
 from .plots import plot_confusion_matrix
 
 _CONFUSION_PLOT = PLOT_FILES[0]
-_MAIN_SET = "merged/test"
 
 
 def record_evaluation(folder: Path, evaluation: Mapping[str, Any], system: str) -> None:
@@ -42,9 +42,9 @@ def record_evaluation(folder: Path, evaluation: Mapping[str, Any], system: str) 
         draft = Path(name)
         write_json(draft / METRICS_FILE, metrics)
         plot_confusion_matrix(
-            evaluation["sets"][_MAIN_SET]["systems"][system]["confusion"],
+            evaluation["sets"][MAIN_SET]["systems"][system]["confusion"],
             evaluation["labels"],
-            _MAIN_SET,
+            MAIN_SET,
             draft / _CONFUSION_PLOT,
         )
         (folder / _CONFUSION_PLOT).parent.mkdir(exist_ok=True)

@@ -37,6 +37,22 @@ def macro_f1_table(evaluation: Mapping[str, Any]) -> str:
     return markdown_table(["test set", "rows", *systems], rows)
 
 
+def per_class_table(evaluation: Mapping[str, Any], test_set: str) -> str:
+    """Return the F1 of every class with intervals on one test set, a column per system."""
+    systems: Mapping[str, Any] = evaluation["sets"][test_set]["systems"]
+    first = next(iter(systems.values()))["per_class"]
+    rows = [
+        [label, f"{entry['support']:,}"]
+        + [_format_class(metrics["per_class"][label]) for metrics in systems.values()]
+        for label, entry in first.items()
+    ]
+    return markdown_table(["class", "rows", *systems], rows)
+
+
+def _format_class(entry: Mapping[str, float]) -> str:
+    return format_interval({"value": entry["f1"], "low": entry["f1_low"], "high": entry["f1_high"]})
+
+
 def detail_table(evaluation: Mapping[str, Any], system: str) -> str:
     """Return accuracy, calibration error and per-class F1 of one system on every test set."""
     labels: Sequence[str] = evaluation["labels"]

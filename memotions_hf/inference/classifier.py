@@ -28,7 +28,7 @@ from ..text import PLACEHOLDERS
 from ..tokenization import TOKENIZER_FILE, encode_batch, load_tokenizer, pad_batch
 from .explanation import WordContribution, group_words, read_words
 from .journal import JournalAnalysis, SentenceEmotion, split_sentences
-from .runtime import OnnxModel, length_batches
+from .runtime import TOKEN_BUDGET, OnnxModel, length_batches
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -41,6 +41,8 @@ _CHARACTERS_PER_TOKEN = 200
 # Texts read ahead, so that batches of similar lengths can be formed.
 _WINDOW_BATCHES = 8
 _WINDOW_CHARACTERS = 1_000_000
+# Pieces of a text that are explained however long it is.
+_MIN_PIECES = 16
 
 FloatArray = npt.NDArray[np.float32]
 TopK = int | Literal["best"] | None
@@ -279,15 +281,17 @@ class EmotionClassifier:
 
         Returns:
             ``(token, start, end, contribution)`` in text order, where ``token`` is
-            ``text[start:end]``: words, emoji and end punctuation. A text of more than 128 words is
-            explained in phrases of neighbouring words, and what lies beyond ``config.max_length``
+            ``text[start:end]``: words, emoji and end punctuation. The cost grows with the square
+            of the length, so a text of more than about 180 tokens is explained in phrases of
+            neighbouring words, as many as one batch holds; what lies beyond ``config.max_length``
             tokens is not read and thus left out.
 
         Raises:
             InputError: the text has nothing to read, or the label is unknown.
         """
         ids = self._readable_ids(text)
-        words = group_words(read_words(self._tokenizer, self._cut(text), self._config.max_length))
+        words = read_words(self._tokenizer, self._cut(text), self._config.max_length)
+        words = group_words(words, max(_MIN_PIECES, TOKEN_BUDGET // len(ids)))
         variants = [ids, *(ids[: word.first] + ids[word.last :] for word in words)]
         rows = self._run(variants, DEFAULT_BATCH_SIZE)
         column = int(rows[0].argmax()) if label is None else LABELS.index(parse_label(label))

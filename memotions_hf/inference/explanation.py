@@ -13,9 +13,6 @@ from ..text import PLACEHOLDERS, to_valid_unicode
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MAX_PIECES = 128
-"""A longer text is explained in phrases of equal numbers of words, so many at most."""
-
 _URL, _USER, _EMAIL, _PHONE = PLACEHOLDERS
 _BRACKETS = "[]-"
 # Which characters a masked piece of text is made of, seen backwards from its last character.
@@ -127,7 +124,7 @@ def _continues(neighbour: str, char: str, leftwards: bool = False) -> bool:
     return neighbour.isalnum() and char.isalnum()
 
 
-def group_words(words: Sequence[Word], max_pieces: int = MAX_PIECES) -> list[Word]:
+def group_words(words: Sequence[Word], max_pieces: int) -> list[Word]:
     """Join neighbouring words to phrases where there are more than ``max_pieces`` of them."""
     size = -(-len(words) // max_pieces)
     if size <= 1:

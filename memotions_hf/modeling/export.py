@@ -100,7 +100,7 @@ def arrays_to_onnx(arrays: Mapping[str, Array], config: BiLSTMConfig) -> onnx.Mo
 
     Input ``input_ids``: int64 (batch, length), padded with 0 at the end only. Output
     ``probabilities``: float32 (batch, num_labels). Length 0 is allowed, a batch of no texts is not:
-    ONNX Runtime 1.30's LSTM crashes on it.
+    ONNX Runtime's LSTM crashes on it.
     """
     onnx = require("onnx", "train")
     helper, types = onnx.helper, onnx.TensorProto

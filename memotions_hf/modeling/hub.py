@@ -105,7 +105,7 @@ def fetch_model_folder(
     """
     inside = _check_subfolder(subfolder)
     local = Path(name_or_path)
-    if local.is_dir():
+    if name_or_path and local.is_dir():  # an empty name would be the working directory
         return local / inside
     if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
         raise ModelLoadError(f"there is no model folder {str(name_or_path)!r}; check the path")

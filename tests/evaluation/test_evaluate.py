@@ -15,7 +15,7 @@ from memotions_hf.evaluation.evaluate import (
     evaluate_systems,
 )
 from memotions_hf.evaluation.plots import plot_confusion_matrix, plot_learning_curve
-from memotions_hf.evaluation.tables import detail_table, macro_f1_table
+from memotions_hf.evaluation.tables import detail_table, macro_f1_table, per_class_table
 from memotions_hf.labels import LABEL2ID, LABELS
 from memotions_hf.text import grouping_key
 
@@ -83,6 +83,7 @@ def test_tables_hold_every_set_and_system():
     assert "ours" in table
     assert "| toy " in table
     assert "0.067 [" in table
+    assert per_class_table(result, "toy").splitlines()[3].startswith("| happy   | 1    | 0.333 [")
     assert "F1 fear" in detail_table(result, "ours")
     assert len({len(line) for line in table.splitlines()}) == 1
 

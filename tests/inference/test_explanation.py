@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from memotions_hf import EmotionClassifier
 from memotions_hf.errors import InputError
-from memotions_hf.inference.explanation import MAX_PIECES
+from memotions_hf.inference.explanation import Word, group_words
 
 PIECES = [
     "aku", "sediiiih", "nggak", "@budi_99", "https://contoh.id/a?b=c", "a.b@surat.co.id", ":(",
-    ":)", "<3", "t_t", "!!!", "...", "…", "😭😭", "❤️", "👍🏽", "👨\u200d👩\u200d👧", "0812 3456 7890",
+    ":)", "<3", "t_t", "!!!", "...", "…", "😭😭", "❤️", "👍🏽", "👨\u200d👩", "0812 3456 7890",
     "10.000", "½", "ﬁne", "e\u0301", "\u200b", "\ud83d", "\x00", "[USERNAME]", "#hariIni", "Jum'at",
     "İ", "한국어", " ", "  ", "\n", "\t", ",", "<pad>", "<user>", "(", ")", "İİ", "ǅ", "ß", "٣",
 ]  # fmt: skip
@@ -22,7 +22,7 @@ anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=40
 
 @given(text=st.one_of(mixed, anything))
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_spans_are_ordered_and_in_bounds(toy_classifier: EmotionClassifier, text: str) -> None:
     try:
@@ -83,8 +83,20 @@ def test_the_predicted_class_is_explained_by_default(toy_classifier: EmotionClas
         toy_classifier.explain(text, label="bingung")
 
 
-def test_long_texts_are_explained_in_phrases(toy_classifier: EmotionClassifier) -> None:
-    # max_length is 64 tokens: words beyond it are not read.
+def test_words_beyond_the_length_that_is_read_are_left_out(
+    toy_classifier: EmotionClassifier,
+) -> None:
     words = toy_classifier.explain("aku " * 500)
-    assert [word.token for word in words] == ["aku"] * 64
-    assert len(words) <= MAX_PIECES
+    assert [word.token for word in words] == ["aku"] * toy_classifier.config.max_length
+
+
+def test_many_words_are_joined_to_phrases() -> None:
+    words = [Word(4 * n, 4 * n + 3, 2 * n, 2 * n + 2) for n in range(10)]
+    assert group_words(words, 10) == words
+    assert group_words(words, 4) == [
+        Word(0, 11, 0, 6),
+        Word(12, 23, 6, 12),
+        Word(24, 35, 12, 18),
+        Word(36, 39, 18, 20),
+    ]
+    assert group_words([], 4) == []

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import warnings
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +16,9 @@ import pytest
 from conftest import write_toy_model
 
 from memotions_hf import EmotionClassifier
-from memotions_hf.errors import ModelLoadError
+from memotions_hf.errors import InputError, MissingExtraError, ModelLoadError
+from memotions_hf.modeling import hub
+from memotions_hf.modeling.artifact import INFERENCE_FILES
 
 TEXTS = ["Hari ini aku gagal lagi", "senang banget"]
 
@@ -119,10 +124,81 @@ def test_a_subfolder_of_a_folder(model_folder: Path) -> None:
 
 
 def test_saving_writes_a_folder_that_loads_alike(
-    toy_classifier: EmotionClassifier, tmp_path: Path
+    toy_classifier: EmotionClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        folder = toy_classifier.save_pretrained(tmp_path / "saved")
+    added = []
+    monkeypatch.setattr(hub, "add_keras_files", added.append)
+    folder = toy_classifier.save_pretrained(tmp_path / "new" / "saved")
+    assert len(added) == 1
+    assert {path.name for path in folder.iterdir()} == set(INFERENCE_FILES)
     again = EmotionClassifier.from_pretrained(folder)
     np.testing.assert_array_equal(again.predict_proba(TEXTS), toy_classifier.predict_proba(TEXTS))
+
+
+def without_keras(folder: Path) -> None:
+    raise MissingExtraError("keras is not installed: pip install 'memotions-hf[train]'")
+
+
+def test_saving_without_keras_says_what_is_left_out(
+    toy_classifier: EmotionClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "add_keras_files", without_keras)
+    with pytest.warns(UserWarning, match=r"left out: .*memotions-hf\[train\]") as caught:
+        folder = toy_classifier.save_pretrained(tmp_path / "saved")
+    assert len(caught) == 1
+    assert EmotionClassifier.from_pretrained(folder)(TEXTS[0])
+
+
+def test_a_failed_save_leaves_nothing(
+    toy_classifier: EmotionClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path) -> None:
+        raise ModelLoadError("damaged")
+
+    monkeypatch.setattr(hub, "add_keras_files", fail)
+    with pytest.raises(ModelLoadError):
+        toy_classifier.save_pretrained(tmp_path / "saved")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file"):
+        toy_classifier.save_pretrained(tmp_path / "file")
+
+
+def test_pushing_uploads_the_whole_folder(
+    toy_classifier: EmotionClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = {}
+
+    def push(folder: Path, repo_id: str, **options: Any) -> str:
+        pushed.update(options, repo_id=repo_id, files={path.name for path in folder.iterdir()})
+        return "address"
+
+    monkeypatch.setattr(hub, "add_keras_files", lambda folder: None)
+    monkeypatch.setattr(hub, "push_model_folder", push)
+    assert toy_classifier.push_to_hub("someone/model", private=True, token="t") == "address"
+    assert pushed["repo_id"] == "someone/model"
+    assert pushed["private"] is True
+    assert pushed["files"] == set(INFERENCE_FILES)
+
+
+def test_a_repository_that_cannot_be_reached(tmp_path: Path) -> None:
+    code = (
+        "from memotions_hf import EmotionClassifier\n"
+        "from memotions_hf.errors import ModelLoadError\n"
+        "try: EmotionClassifier.from_pretrained('someone/none', cache_dir='cache')\n"
+        "except ModelLoadError as error: print(error)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "HF_ENDPOINT": "http://127.0.0.1:9",
+            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        },
+        cwd=tmp_path,
+        check=True,
+    )
+    assert result.stdout.startswith("cannot load 'someone/none'")
+    assert result.stdout.count("\n") == 1

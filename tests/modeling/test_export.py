@@ -79,7 +79,7 @@ def test_parity_on_1000_texts_of_every_length_to_400(tmp_path: Path) -> None:
         vocab_size, rows = 300, random_rows(lengths)
     assert len(rows) == 1000
     assert {len(row) for row in rows} == set(range(LONGEST + 1))
-    config = BiLSTMConfig(vocab_size, embedding_dim=32, lstm_units=(24, 24))
+    config = BiLSTMConfig(vocab_size, embedding_dim=24, lstm_units=(20, 16))
     model = random_keras_model(config)
     round_to_half(model)
     export_onnx(model, config, tmp_path / "model.onnx")
@@ -90,7 +90,7 @@ def real_rows(texts: list[str], lengths: Sequence[int]) -> tuple[int, list[list[
     """String real texts together until they are long enough, then cut at their tokens."""
     tokenizer = train_tokenizer(texts[:2_000], vocab_size=1_500)
     rng = np.random.default_rng(3)
-    joined = [" ".join(rng.choice(texts, 3 + length // 15)) for length in lengths]
+    joined = [" ".join(rng.choice(texts, 2 + length // 18)) for length in lengths]
     encoded = encode_batch(tokenizer, joined, LONGEST)
     rows = [row[:length] for row, length in zip(encoded, lengths, strict=True)]
     return tokenizer.get_vocab_size(), rows

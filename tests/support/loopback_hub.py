@@ -136,7 +136,6 @@ class _Handler(BaseHTTPRequestHandler):
         ("POST", r"/api/models/([^/]+/[^/]+)/branch/([^/]+)", "create_branch"),
         ("POST", r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", "lfs_batch"),
         ("PUT", r"/lfs/([0-9a-f]{64})", "lfs_upload"),
-        ("GET", r"/lfs/([0-9a-f]{64})", "lfs_download"),
         ("HEAD|GET", r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "download"),
     )
 
@@ -271,11 +270,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.lfs[oid] = self.body
         self.reply()
 
-    def lfs_download(self, oid: str) -> None:
-        if oid not in self.hub.lfs:
-            raise _HubError(404, "EntryNotFound")
-        self.reply(self.hub.lfs[oid], headers={"ETag": f'"{oid}"'})
-
     def commit(self, repo_id: str, revision: str) -> None:
         self.require_write()
         repo, sha = self.state(repo_id, revision)
@@ -320,8 +314,6 @@ class _Handler(BaseHTTPRequestHandler):
             raise _HubError(404, "EntryNotFound", "Entry not found")
         headers = {"X-Repo-Commit": sha, "ETag": f'"{_blob_id(data)}"'}
         if _is_lfs(path):
-            linked = {"X-Linked-ETag": f'"{_sha256(data)}"', "X-Linked-Size": str(len(data))}
-            location = {"Location": f"{self.hub.url}/lfs/{_sha256(data)}"}
-            self.reply(b"", 302, headers | linked | location)
-            return
+            # The real Hub redirects to a storage host and names the content by its SHA-256.
+            headers |= {"X-Linked-ETag": f'"{_sha256(data)}"', "X-Linked-Size": str(len(data))}
         self.reply(data, headers=headers)

@@ -1,0 +1,60 @@
+# make run          the interactive prompt, in an environment with what inference needs
+# make test         every check and test, in an environment with the development extras
+# make constraints  pins the newest versions that pyproject.toml allows in constraints.txt
+# make clean        removes both environments and every cache
+
+PYTHON ?= python3
+RUN := .venv
+DEV := .venv-dev
+FRESH := .venv-constraints
+PIP := -m pip --disable-pip-version-check
+
+# Quiet, and the same on every machine: no graphics card, no TensorFlow chatter.
+TEST_ENV := CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=0 \
+	KERAS_BACKEND=tensorflow TOKENIZERS_PARALLELISM=false
+
+.DELETE_ON_ERROR:
+.PHONY: run test constraints clean python
+
+run: $(RUN)/installed
+	@$(RUN)/bin/memotions predict
+
+test: $(DEV)/installed
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(TEST_ENV) $(DEV)/bin/python -m pytest -n 2
+
+# The stamps are newer than what they were made from, so a second run starts at once.
+$(RUN)/installed: pyproject.toml constraints.txt | python
+	@echo "Installing what inference needs into $(RUN) (the first time only) ..."
+	@$(PYTHON) -m venv $(RUN)
+	@$(RUN)/bin/python $(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEV)/installed: pyproject.toml constraints.txt | python
+	@echo "Installing the development extras into $(DEV) (the first time only) ..."
+	@$(PYTHON) -m venv $(DEV)
+	@$(DEV)/bin/python $(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+constraints: | python
+	rm -rf $(FRESH)
+	$(PYTHON) -m venv $(FRESH)
+	$(FRESH)/bin/python $(PIP) install --quiet '.[dev]'
+	{ echo "# Made by 'make constraints': pip install '.[dev]' in a fresh environment, then pip freeze."; \
+	  echo "# Used by 'make run' and 'make test'; pyproject.toml holds the bounds."; \
+	  $(FRESH)/bin/python $(PIP) freeze --all --exclude pip --exclude wheel \
+	    --exclude memotions-hf; } > constraints.new
+	mv constraints.new constraints.txt
+	rm -rf $(FRESH)
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: Python 3.11 or newer is needed and $(PYTHON) is not; name one: make PYTHON=python3.12 run" >&2; \
+	  exit 1; }
+
+clean:
+	rm -rf $(RUN) $(DEV) $(FRESH) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf memotions_hf.egg-info
+	find memotions_hf tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,9 @@
 # make run          the interactive prompt, in an environment with what inference needs
 # make test         every check and test, in an environment with the development extras
 # make constraints  pins the newest versions that pyproject.toml allows in constraints.txt
+# make model        trains and evaluates the bundled model (needs MEMOTIONS_MIRROR; half an hour)
+# make benchmarks   measures start-up and a stream of a million lines (a quarter of an hour)
+# make readme       writes the README's tables and picture from what the two above left
 # make clean        removes both environments and every cache
 
 PYTHON ?= python3
@@ -14,7 +17,7 @@ TEST_ENV := CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS
 	KERAS_BACKEND=tensorflow TOKENIZERS_PARALLELISM=false
 
 .DELETE_ON_ERROR:
-.PHONY: run test constraints clean python
+.PHONY: run test constraints model benchmarks readme clean python
 
 run: $(RUN)/installed
 	@$(RUN)/bin/memotions predict
@@ -39,7 +42,7 @@ $(DEV)/installed: pyproject.toml constraints.txt | python
 	@touch $@
 
 constraints: | python
-	rm -rf $(FRESH)
+	rm -rf $(FRESH) build
 	$(PYTHON) -m venv $(FRESH)
 	$(FRESH)/bin/python $(PIP) install --quiet '.[dev]'
 	{ echo "# Made by 'make constraints': pip install '.[dev]' in a fresh environment, then pip freeze."; \
@@ -47,7 +50,27 @@ constraints: | python
 	  $(FRESH)/bin/python $(PIP) freeze --all --exclude pip --exclude wheel \
 	    --exclude memotions-hf; } > constraints.new
 	mv constraints.new constraints.txt
-	rm -rf $(FRESH)
+	rm -rf $(FRESH) build
+
+MODEL := runs/memotions-bilstm/model
+BUNDLED := memotions_hf/bundled/memotions-bilstm
+
+# The Keras weights stay out of the package: they are rebuilt from the ONNX file where needed.
+model: $(DEV)/installed
+	$(DEV)/bin/memotions train --recipe memotions-bilstm
+	$(DEV)/bin/memotions evaluate --model $(MODEL) --update
+	rm -rf $(BUNDLED)
+	mkdir -p $(BUNDLED)
+	cp -r $(MODEL)/. $(BUNDLED)
+	rm $(BUNDLED)/model.weights.h5 $(BUNDLED)/metadata.json
+
+benchmarks: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/startup.py
+	$(DEV)/bin/python benchmarks/predict_stream.py
+
+readme: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/readme_tables.py
+	$(DEV)/bin/python docs/make_picture.py
 
 python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

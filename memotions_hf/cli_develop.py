@@ -46,6 +46,7 @@ def run_train(args: argparse.Namespace) -> int:
 
 def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate a model beside the baselines and print, and optionally keep, the results."""
+    from .cards.tables import detail_table, macro_f1_table, per_class_table
     from .corpus.merge import merge
     from .evaluation.evaluate import (
         MAIN_SET,
@@ -55,7 +56,6 @@ def run_evaluate(args: argparse.Namespace) -> int:
         evaluate_systems,
         train_baselines,
     )
-    from .evaluation.tables import detail_table, macro_f1_table, per_class_table
     from .inference import EmotionClassifier
 
     require("sklearn", "train")
@@ -99,7 +99,7 @@ def _corpus_statistics(corpus: MergedCorpus) -> dict[str, Any]:
 
 
 def _print_counts(title: str, counts: dict[str, dict[str, int]]) -> None:
-    from .evaluation.tables import markdown_table
+    from .cards.tables import markdown_table
 
     rows = [[name, *(f"{n:,}" for n in splits.values())] for name, splits in counts.items()]
     print(f"{markdown_table([title, 'train', 'validation', 'test'], rows)}\n")
@@ -114,7 +114,7 @@ def run_corpus_stats(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(statistics, indent=1))
         return 0
-    from .evaluation.tables import markdown_table
+    from .cards.tables import markdown_table
 
     _print_counts("source", statistics["by_source"])
     _print_counts("label", statistics["by_label"])

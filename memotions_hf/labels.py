@@ -62,8 +62,9 @@ def parse_label(value: str | int) -> str:
         return text
     if text in _ALIASES:
         return _ALIASES[text]
-    if text.isdecimal() and int(text) in ID2LABEL:
-        return ID2LABEL[int(text)]
+    for emotion in EMOTIONS:
+        if text == str(emotion.id):
+            return emotion.name
     raise InputError(f"unknown label {value!r}; expected one of: {', '.join(LABELS)}")
 
 
@@ -83,4 +84,7 @@ def map_source_label(
         return None if love == "drop" else "happy"
     if name == "surprise":
         return None if surprise == "drop" else "neutral"
+    if name.isdecimal():
+        # Each upstream numbers its labels in an order of its own: these would be read as ours.
+        raise InputError(f"source label {source_label!r} is a number; expected its name")
     return parse_label(name)

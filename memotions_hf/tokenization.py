@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,20 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from .errors import ModelLoadError
-from .text import PLACEHOLDERS, build_normalizer, to_valid_unicode
+from .text import PLACEHOLDERS, build_normalizer, normalise, to_valid_unicode
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 PAD_ID, UNK_ID = 0, 1
 SUBWORD_PREFIX = "##"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+_ALPHABET_SIZE = 400
+
+
+def _words(tokenizer: Tokenizer, text: str) -> list[str]:
+    """Return the words of a text as training sees them; placeholders are not learnt from."""
+    pieces = tokenizer.pre_tokenizer.pre_tokenize_str(normalise(text))
+    return [word for word, _ in pieces if word not in PLACEHOLDERS]
 
 
 def train_tokenizer(
@@ -32,6 +40,8 @@ def train_tokenizer(
         vocab_size: entries at most, the special tokens included.
         min_frequency: how often a pair must occur to be merged.
 
+    The same texts give the same tokenizer, whatever their order.
+
     Returns:
         A tokenizer whose padding id is 0 and unknown id is 1, without truncation or padding set.
     """
@@ -43,15 +53,27 @@ def train_tokenizer(
             pre_tokenizers.Split(Regex(r"[!?…]|\p{So}"), behavior="isolated"),
         ]
     )
+    words_of_texts = [_words(tokenizer, text) for text in texts]
+    words = {word for words in words_of_texts for word in words}
+    characters = Counter(char for words in words_of_texts for word in words for char in word)
+    alphabet = sorted(characters, key=lambda char: (-characters[char], char))[:_ALPHABET_SIZE]
+    inside = {char for word in words for char in word[1:]} & set(alphabet)
+    # The trainer numbers characters inside words in the order of a hash table, which differs from
+    # run to run and decides ties between merges. As special tokens they are numbered first.
+    first = [PAD_TOKEN, UNK_TOKEN, *(SUBWORD_PREFIX + char for char in sorted(inside))]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(PLACEHOLDERS),
         min_frequency=min_frequency,
-        special_tokens=[PAD_TOKEN, UNK_TOKEN],
+        special_tokens=first,
         continuing_subword_prefix=SUBWORD_PREFIX,
-        limit_alphabet=400,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(map(" ".join, words_of_texts), trainer)
+    state = json.loads(tokenizer.to_str())
+    state["added_tokens"] = state["added_tokens"][:2]
+    tokenizer = Tokenizer.from_str(json.dumps(state))
     # Only now: tokens that are added before training keep ids that training gives to others.
     tokenizer.add_tokens([AddedToken(token, normalized=True) for token in PLACEHOLDERS])
     return tokenizer

@@ -11,8 +11,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .. import __version__
 from ..errors import InputError
-from ..evaluation.tables import detail_table, macro_f1_table, markdown_table
 from ..modeling.artifact import PLOT_FILES, ArtifactConfig
+from .tables import detail_table, format_class_f1, macro_f1_table, markdown_table
 
 SYSTEM = "memotions-bilstm"
 MAIN_SET = "merged/test"
@@ -133,9 +133,13 @@ def _architecture(config: ArtifactConfig, metrics: Mapping[str, Any]) -> str:
     )
     sizes = metrics.get("sizes") or {}
     if sizes:
-        listed = ", ".join(f"`{name}` {size / 1e6:.1f} MB" for name, size in sizes.items())
+        listed = ", ".join(f"`{name}` {_size(size)}" for name, size in sizes.items())
         text += f" Sizes: {listed}."
     return text
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
 
 
 def _data(corpus: Mapping[str, Any]) -> str:
@@ -236,8 +240,8 @@ def _class_table(labels: Collection[str], scores: Mapping[str, Any]) -> str:
     rows = []
     for label in labels:
         values = scores["per_class"][label]
-        numbers = [f"{values[key]:.3f}" for key in ("precision", "recall", "f1")]
-        rows.append([label, *numbers, f"{values['support']:,}"])
+        numbers = [f"{values[key]:.3f}" for key in ("precision", "recall")]
+        rows.append([label, *numbers, format_class_f1(values), f"{values['support']:,}"])
     return markdown_table(["class", "precision", "recall", "F1", "rows"], rows)
 
 

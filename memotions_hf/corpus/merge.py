@@ -6,9 +6,9 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from ..errors import InputError, require
+from ..errors import CorpusError, InputError, require
 from ..labels import LABEL2ID, LABELS, LovePolicy, SurprisePolicy, map_source_label
 from ..text import grouping_key
 from .near_duplicates import group_near_duplicates
@@ -21,6 +21,15 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _PRIORITY: Mapping[Split, int] = {"train": 0, "validation": 1, "test": 2}
 
 
+def _refuse_evaluation_only(name: str) -> None:
+    if name in EVALUATION_SOURCES:
+        raise InputError(
+            f"source {name!r} may only be evaluated on ({get_source(name).license}); "
+            "leave it out of the merge"
+        )
+    get_source(name)
+
+
 @dataclass(frozen=True)
 class MergeOptions:
     """How sources become one corpus; the defaults make the ``merged`` config."""
@@ -31,6 +40,22 @@ class MergeOptions:
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
     seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name in self.sources:
+            _refuse_evaluation_only(name)
+        for option, value, known in (
+            ("love", self.love, get_args(LovePolicy)),
+            ("surprise", self.surprise, get_args(SurprisePolicy)),
+        ):
+            if value not in known:
+                raise InputError(f"{option} is {value!r}; expected one of: {', '.join(known)}")
+        fractions = (self.validation_fraction, self.test_fraction)
+        if min(fractions) < 0 or sum(fractions) >= 1:
+            raise InputError(
+                f"validation_fraction and test_fraction are {fractions[0]} and {fractions[1]}; "
+                "neither may be negative, and together they must be below 1"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +120,8 @@ class _Candidate:
     row: Row
     label: str
     key: str
+    official: Split | None
+    """The most protected official split among the row and the copies that it stands for."""
 
 
 def _candidates(
@@ -102,19 +129,22 @@ def _candidates(
 ) -> Iterator[_Candidate]:
     for row in rows:
         report.read[row.source] += 1
-        label = map_source_label(row.source_label, options.love, options.surprise)
+        try:
+            label = map_source_label(row.source_label, options.love, options.surprise)
+        except InputError as error:
+            raise CorpusError(f"{row.source}, row {row.id}: {error}") from None
         key = grouping_key(row.text)
         if label is None:
             report.label_left_out[row.source] += 1
         elif not key:
             report.empty[row.source] += 1
         else:
-            yield _Candidate(row, label, key)
+            yield _Candidate(row, label, key, row.split)
 
 
 def _official_rank(candidate: _Candidate) -> int:
     """Return 0 for a row without an official split, and more the more its split must be kept."""
-    split = candidate.row.split
+    split = candidate.official
     return 0 if split is None else 1 + _PRIORITY[split]
 
 
@@ -146,6 +176,8 @@ def _deduplicate(candidates: Iterable[_Candidate], report: MergeReport) -> list[
         agreeing = [copy for copy in copies if copy.label == label]
         best = max(agreeing, key=_official_rank)
         report.duplicate.update(copy.row.source for copy in copies if copy is not best)
+        # A text of an official test split is held out even where its own label was outvoted.
+        best.official = max(copies, key=_official_rank).official
         kept.append(best)
     return kept
 
@@ -156,7 +188,7 @@ def _pinned_split(members: Sequence[_Candidate]) -> Split | None:
     Official test and validation rows pin their whole group; official training rows pin nothing,
     since a source without an official test split gives a tenth of them to ours.
     """
-    official = {member.row.split for member in members}
+    official = {member.official for member in members}
     if "test" in official:
         return "test"
     return "validation" if "validation" in official else None
@@ -186,16 +218,18 @@ def _assign_splits(
         "test": options.test_fraction,
         "validation": options.validation_fraction,
     }
-    for members_of_stratum in strata.values():
-        total = sum(len(groups[group]) for group in members_of_stratum)
-        free = sorted((g for g in members_of_stratum if g not in assigned), key=order)
+    for stratum in strata.values():
+        total = sum(len(groups[group]) for group in stratum)
+        free = sorted((group for group in stratum if group not in assigned), key=order)
         for split, fraction in fractions.items():
-            have = sum(len(groups[g]) for g in members_of_stratum if assigned.get(g) == split)
-            while free and have + len(groups[free[0]]) <= round(fraction * total):
-                group = free.pop(0)
-                assigned[group] = split
-                have += len(groups[group])
-        assigned.update((group, "train") for group in free)
+            have = sum(len(groups[group]) for group in stratum if assigned.get(group) == split)
+            room = round(fraction * total) - have
+            for group in free:
+                if group not in assigned and len(groups[group]) <= room:
+                    assigned[group] = split
+                    room -= len(groups[group])
+        for group in free:
+            assigned.setdefault(group, "train")
     return assigned
 
 
@@ -216,16 +250,12 @@ def merge(
         CorpusError: a file of a source is missing or damaged.
     """
     options = options or MergeOptions()
-    for name in options.sources:
-        if name in EVALUATION_SOURCES:
-            raise InputError(
-                f"source {name!r} may only be evaluated on ({get_source(name).license}); "
-                "leave it out of the merge"
-            )
     report = MergeReport()
     if rows is None:
         rows = (row for name in options.sources for row in read_source(name))
     kept = _deduplicate(_candidates(rows, options, report), report)
+    for name in report.read:
+        _refuse_evaluation_only(name)
 
     group_of = group_near_duplicates([candidate.key for candidate in kept])
     groups: dict[int, list[_Candidate]] = defaultdict(list)

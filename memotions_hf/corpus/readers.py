@@ -47,20 +47,22 @@ def _read_text(path: Path) -> str:
 def _records(
     path: Path, delimiter: str, quoting: Quoting, strict: bool = True
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of every record that is not blank."""
+    """Yield (number of its first line, fields) of every record that is not blank."""
     reader = csv.reader(
         io.StringIO(_read_text(path), newline=""),
         delimiter=delimiter,
         quoting=quoting,
         strict=strict,
     )
+    line = 1
     try:
         for record in reader:
             if record:
-                yield reader.line_num, record
+                yield line, record
+            line = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(
-            f"{path.name}, line {reader.line_num}: broken quoting or delimiter ({error})"
+            f"{path.name}, line {line}: broken quoting or delimiter ({error})"
         ) from None
 
 
@@ -84,13 +86,13 @@ def _read_with_header(
     strict: bool = True,
 ) -> Iterator[RawRow]:
     records = _records(path, delimiter, quoting, strict)
-    _, header = next(records, (0, []))
+    line, header = next(records, (1, []))
     wanted = [name for name in (text, label, id, split) if name is not None]
     missing = [name for name in wanted if name not in header]
     if missing:
         raise CorpusError(
-            f"{path.name}: no column {missing[0]!r}; expected {', '.join(wanted)}, "
-            f"found {', '.join(header[:12]) or 'nothing'}"
+            f"{path.name}, line {line}: no column {missing[0]!r}; expected {', '.join(wanted)}, "
+            f"found {', '.join(repr(name[:40]) for name in header[:12]) or 'nothing'}"
         )
     at = {name: header.index(name) for name in wanted}
     for line, fields in records:

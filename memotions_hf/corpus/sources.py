@@ -344,11 +344,20 @@ def read_source(name: str, *, verify: bool = True) -> Iterator[Row]:
         path = _locate(source, file)
         if verify:
             _verify(path, file)
+        index = -1
         for index, raw in enumerate(source.reader(path)):
+            row_id = raw.id or f"{name}-{file.part}-{index:05d}"
+            if raw.split is not None and raw.split not in _SPLIT_NAMES:
+                raise CorpusError(
+                    f"{file.path}, row {row_id}: unknown split {raw.split!r}; "
+                    f"expected one of: {', '.join(_SPLIT_NAMES)}"
+                )
             yield Row(
-                id=raw.id or f"{name}-{file.part}-{index:05d}",
+                id=row_id,
                 text=raw.text,
                 source=name,
                 source_label=raw.label.lower(),
                 split=file.split if raw.split is None else _SPLIT_NAMES[raw.split],
             )
+        if index < 0:
+            raise CorpusError(f"{file.path} holds no row; get it again")

@@ -38,7 +38,7 @@ def plot_learning_curve(log: Sequence[Mapping[str, float]], path: Path) -> None:
         (epochs[best], values[best]),
         xytext=(0, -16),
         textcoords="offset points",
-        ha="center",
+        ha="right" if best > len(values) / 2 else "left",
         color=_INK,
     )
     scores.set(title="Validation macro-F1", xlabel="epoch")

@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from memotions_hf.cards.tables import detail_table, macro_f1_table, per_class_table
 from memotions_hf.corpus.merge import MergeOptions, merge
 from memotions_hf.corpus.sources import Row
 from memotions_hf.evaluation.baselines import KEYWORDS, KeywordRule, MajorityClass, TfidfSVC
@@ -15,7 +16,6 @@ from memotions_hf.evaluation.evaluate import (
     evaluate_systems,
 )
 from memotions_hf.evaluation.plots import plot_confusion_matrix, plot_learning_curve
-from memotions_hf.evaluation.tables import detail_table, macro_f1_table, per_class_table
 from memotions_hf.labels import LABEL2ID, LABELS
 from memotions_hf.text import grouping_key
 

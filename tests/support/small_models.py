@@ -60,9 +60,10 @@ def random_keras_model(config: BiLSTMConfig, seed: int = 1) -> Any:
 
 
 def _scale(shape: tuple[int, ...]) -> float:
-    return (
-        0.3 if len(shape) == 1 else 2.5 / float(np.sqrt(shape[-1] if shape[0] > 200 else shape[0]))
-    )
+    if len(shape) == 1:
+        return 0.3
+    is_embedding = shape[0] > 200
+    return 2.5 / float(np.sqrt(shape[1] if is_embedding else shape[0]))
 
 
 @cache

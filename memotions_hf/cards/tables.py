@@ -43,13 +43,16 @@ def per_class_table(evaluation: Mapping[str, Any], test_set: str) -> str:
     first = next(iter(systems.values()))["per_class"]
     rows = [
         [label, f"{entry['support']:,}"]
-        + [_format_class(metrics["per_class"][label]) for metrics in systems.values()]
+        + [format_class_f1(metrics["per_class"][label]) for metrics in systems.values()]
         for label, entry in first.items()
     ]
     return markdown_table(["class", "rows", *systems], rows)
 
 
-def _format_class(entry: Mapping[str, float]) -> str:
+def format_class_f1(entry: Mapping[str, float]) -> str:
+    """Return one class's F1 with its interval, where it has one."""
+    if "f1_low" not in entry:
+        return f"{entry['f1']:.3f}"
     return format_interval({"value": entry["f1"], "low": entry["f1_low"], "high": entry["f1_high"]})
 
 

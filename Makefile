@@ -26,7 +26,7 @@ test: $(DEV)/installed
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
-	$(TEST_ENV) $(DEV)/bin/python -m pytest -n 2
+	$(TEST_ENV) $(DEV)/bin/python -m pytest -n 2 --dist loadfile
 
 # The stamps are newer than what they were made from, so a second run starts at once.
 $(RUN)/installed: pyproject.toml constraints.txt | python

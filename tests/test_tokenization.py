@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models
 
+import memotions_hf
 from memotions_hf.errors import ModelLoadError
-from memotions_hf.text import PLACEHOLDERS, to_valid_unicode
+from memotions_hf.text import PLACEHOLDERS, build_normalizer, to_valid_unicode
 from memotions_hf.tokenization import (
     PAD_ID,
     PAD_TOKEN,
@@ -157,6 +158,16 @@ def test_a_written_padding_token_does_not_end_the_text(tokenizer: Tokenizer) -> 
     (row,) = encode_batch(tokenizer, ["aku <pad> gagal"], max_length=64)
     assert PAD_ID not in row
     assert row[-1] == ids(tokenizer, "gagal")[-1]
+
+
+def test_the_bundled_tokenizer_normalises_as_this_package_does() -> None:
+    bundled = Path(memotions_hf.__file__).parent / "bundled" / "memotions-bilstm" / TOKENIZER_FILE
+    if not bundled.is_file():
+        pytest.skip("no model is bundled in this tree")
+    ours = Tokenizer(models.BPE())
+    ours.normalizer = build_normalizer()
+    stored = json.loads(bundled.read_text(encoding="utf-8"))["normalizer"]
+    assert stored == json.loads(ours.to_str())["normalizer"]
 
 
 def foreign() -> str:

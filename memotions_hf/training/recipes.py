@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..corpus.sources import MERGED_SOURCES
@@ -14,7 +14,6 @@ from ..errors import InputError
 class Recipe:
     """Data, model and optimisation of one training run.
 
-    ``repeats`` says how often a source's rows are seen in an epoch, once where it is not named.
     ``train_max_length`` and ``max_length`` are in tokens: longer texts are cut in training, to
     bound the cost of a batch, and in serving. ``subword_dropout`` is the BPE-dropout rate of the
     training texts (Provilkov et al. 2020), ``token_dropout`` the share of their tokens read as
@@ -24,7 +23,6 @@ class Recipe:
     name: str
     version: int
     sources: tuple[str, ...] = MERGED_SOURCES
-    repeats: Mapping[str, int] = field(default_factory=dict)
     vocab_size: int = 12_000
     train_max_length: int = 128
     max_length: int = 512
@@ -54,11 +52,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        # Journal entries are what users write and a tenth of the rows: they are seen three times.
-        Recipe(name="memotions-bilstm", version=1, repeats={"journal": 3}),
-    )
+    recipe.name: recipe for recipe in (Recipe(name="memotions-bilstm", version=1),)
 }
 
 

@@ -71,10 +71,6 @@ class TrainingResult:
     facts: dict[str, Any]
 
 
-def _repeated(examples: Sequence[Example], repeats: Mapping[str, int]) -> list[Example]:
-    return [example for example in examples for _ in range(repeats.get(example.source, 1))]
-
-
 def balanced_class_weights(labels: IntArray) -> FloatArray:
     """Return n / (classes x rows of the class), so that every class weighs the same, shape (5,)."""
     counts = np.bincount(labels, minlength=len(LABELS))
@@ -300,9 +296,8 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
     _prepare_run_folder(folder, recipe)
     keras.utils.set_random_seed(recipe.seed)
     corpus = corpus or merge(MergeOptions(sources=recipe.sources))
-    examples = corpus.split("train")
-    tokenizer = train_tokenizer([example.text for example in examples], recipe.vocab_size)
-    training = LabelledTexts.of(_repeated(examples, recipe.repeats))
+    training = LabelledTexts.of(corpus.split("train"))
+    tokenizer = train_tokenizer(training.texts, recipe.vocab_size)
     validation = LabelledTexts.of(corpus.split("validation"))
     config = BiLSTMConfig(
         vocab_size=tokenizer.get_vocab_size(),

@@ -132,13 +132,6 @@ def test_an_interrupted_run_goes_on_where_it_stopped(result, corpus, tmp_path, m
     assert resumed.facts["training"]["epochs"] == 4
 
 
-def test_a_source_can_be_seen_several_times_in_an_epoch(result, corpus, tmp_path):
-    recipe = dataclasses.replace(TINY, repeats={"journal": 2}, epochs=1)
-    steps = int(result.model.optimizer.iterations) / TINY.epochs
-    doubled = int(train(recipe, tmp_path, corpus=corpus).model.optimizer.iterations)
-    assert doubled == pytest.approx(2 * steps, abs=1)
-
-
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path, corpus):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="holds no training run"):

@@ -22,7 +22,10 @@ def test_every_figure_is_what_the_result_files_say():
 
 def test_the_python_example_runs():
     example = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)[1]
-    exec(compile(example, "README.md", "exec"), {})
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)
+    shown = re.search(r"clf\(\"(.*?)\"\) +# \[{'label': '(\w+)'", example)
+    assert names["clf"](shown[1])[0]["label"] == shown[2]
 
 
 def test_what_it_links_to_and_names_is_there():

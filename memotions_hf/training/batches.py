@@ -68,6 +68,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """Return ids (batch, length), one-hot labels (batch, classes) and weights (batch,)."""
         rows = self._batches[index]
         ids = pad_batch([self._ids[row] for row in rows]).astype(np.int32)
+        if index == 1:
+            # Keras reads the shapes of all batches off the first two, and fixes a length that they
+            # share: one more column of padding keeps it free, and is masked.
+            ids = np.pad(ids, ((0, 0), (0, 1)), constant_values=PAD_ID)
         rng = np.random.default_rng((self._seed, self._epoch, index))
         dropped = (ids != PAD_ID) & (rng.random(ids.shape) < self._token_dropout)
         labels = self._labels[rows]

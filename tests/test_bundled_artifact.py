@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from support.small_models import NASTY_TEXTS, mirror_texts
 
 from memotions_hf import EmotionClassifier
 from memotions_hf.evaluation.evaluate import MAIN_SET, MAIN_SYSTEM
@@ -12,6 +13,7 @@ from memotions_hf.evaluation.metrics import confusion_matrix
 from memotions_hf.labels import LABEL2ID, LABELS
 from memotions_hf.modeling.artifact import BUNDLED_FOLDER, INFERENCE_FILES, PLOT_FILES
 from memotions_hf.modeling.hub import render_card
+from memotions_hf.tokenization import encode_batch, load_tokenizer
 from memotions_hf.training import get_recipe
 
 
@@ -63,3 +65,13 @@ def test_its_answers_give_the_recorded_confusion_matrix(metrics):
     recorded = metrics["evaluation"]["sets"][MAIN_SET]["systems"][MAIN_SYSTEM]["confusion"]
     # Another processor rounds otherwise; a tie or two may fall to the other side.
     assert np.abs(confusion - np.array(recorded)).sum() <= 4
+
+
+def test_auto_tokenizer_gives_its_ids_on_10000_real_texts():
+    transformers = pytest.importorskip("transformers")
+    texts = [*NASTY_TEXTS, *mirror_texts(10_000)]
+    tokenizer = load_tokenizer(BUNDLED_FOLDER)
+    theirs = transformers.AutoTokenizer.from_pretrained(BUNDLED_FOLDER)
+    # A spelt-out "<pad>" is the one thing that we read differently, on purpose.
+    texts = [text for text in texts if "<pad>" not in text.lower()]
+    assert theirs(texts)["input_ids"] == encode_batch(tokenizer, texts, 10**6)

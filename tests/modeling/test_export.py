@@ -12,8 +12,10 @@ import onnx
 import onnxruntime
 import pytest
 from support.small_models import mirror_texts, random_keras_model
+from tokenizers import Tokenizer
 
 from memotions_hf.errors import ModelLoadError
+from memotions_hf.modeling.artifact import BUNDLED_FOLDER, ONNX_FILE
 from memotions_hf.modeling.bilstm import BiLSTMConfig
 from memotions_hf.modeling.export import (
     arrays_to_onnx,
@@ -23,10 +25,13 @@ from memotions_hf.modeling.export import (
     read_onnx_arrays,
     round_to_half,
 )
+from memotions_hf.modeling.hub import MemotionsBiLSTM
 from memotions_hf.tokenization import UNK_ID, encode_batch, pad_batch, train_tokenizer
 
 TOLERANCE = 1e-4
 LONGEST = 400
+# Every length from 0 to 400 twice and more, 1,000 in all.
+LENGTHS = [*range(LONGEST + 1)] * 2 + [*range(0, 2 * (998 - 2 * LONGEST), 2)]
 
 
 def config_of(*units: int, vocab_size: int = 300) -> BiLSTMConfig:
@@ -71,14 +76,12 @@ def test_parity_of_several_sizes(tmp_path: Path, units: tuple[int, ...]) -> None
 
 
 def test_parity_on_1000_texts_of_every_length_to_400(tmp_path: Path) -> None:
-    lengths = [*range(LONGEST + 1)] * 2 + [*range(0, 2 * (998 - 2 * LONGEST), 2)]
     texts = mirror_texts(5_000)
     if texts:
-        vocab_size, rows = real_rows(texts, lengths)
+        tokenizer = train_tokenizer(texts[:2_000], vocab_size=1_500)
+        vocab_size, rows = tokenizer.get_vocab_size(), real_rows(tokenizer, texts)
     else:
-        vocab_size, rows = 300, random_rows(lengths)
-    assert len(rows) == 1000
-    assert {len(row) for row in rows} == set(range(LONGEST + 1))
+        vocab_size, rows = 300, random_rows(LENGTHS)
     config = BiLSTMConfig(vocab_size, embedding_dim=24, lstm_units=(20, 16))
     model = random_keras_model(config)
     round_to_half(model)
@@ -86,14 +89,23 @@ def test_parity_on_1000_texts_of_every_length_to_400(tmp_path: Path) -> None:
     assert largest_difference(model, tmp_path / "model.onnx", rows) < TOLERANCE
 
 
-def real_rows(texts: list[str], lengths: Sequence[int]) -> tuple[int, list[list[int]]]:
+def test_parity_of_the_bundled_model_on_1000_texts_of_every_length_to_400() -> None:
+    bundled = MemotionsBiLSTM.from_pretrained()
+    texts = mirror_texts(5_000)
+    rows = real_rows(bundled.tokenizer, texts) if texts else random_rows(LENGTHS)
+    path = BUNDLED_FOLDER / ONNX_FILE
+    assert largest_difference(bundled.keras_model, path, rows) < TOLERANCE
+
+
+def real_rows(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     """String real texts together until they are long enough, then cut at their tokens."""
-    tokenizer = train_tokenizer(texts[:2_000], vocab_size=1_500)
     rng = np.random.default_rng(3)
-    joined = [" ".join(rng.choice(texts, 2 + length // 18)) for length in lengths]
+    joined = [" ".join(rng.choice(texts, 2 + length // 8)) for length in LENGTHS]
     encoded = encode_batch(tokenizer, joined, LONGEST)
-    rows = [row[:length] for row, length in zip(encoded, lengths, strict=True)]
-    return tokenizer.get_vocab_size(), rows
+    rows = [row[:length] for row, length in zip(encoded, LENGTHS, strict=True)]
+    assert len(rows) == 1000
+    assert {len(row) for row in rows} == set(range(LONGEST + 1))
+    return rows
 
 
 def test_empty_texts(tmp_path: Path) -> None:

@@ -211,14 +211,16 @@ def test_only_elongated_letters_are_shortened(typed: str, read: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "emoji", ["😭", "😄", "😡", "😱", "❤", "🎉", "🙏", "🔥", "💪", "🤔", "🥲", "🐱"]
+    "emoji", ["😢", "😄", "😡", "😱", "❤", "🎉", "🙏", "🔥", "💪", "🤔", "🥲", "🐱"]
 )
 def test_emoji_are_kept(emoji: str) -> None:
     assert emoji in normalise(f"aduh{emoji}deh")
     assert grouping_key(f"aduh {emoji}") != grouping_key("aduh")
 
 
-@pytest.mark.parametrize("family", ["😀😁😂🤣", "😊☺🙂", "❤💕😍🥰", "😢😔💔", "😡😠🤬", "😱😨😰"])
+@pytest.mark.parametrize(
+    "family", ["😀😁😂🤣", "😊☺🙂", "❤💕😍🥰", "😢😔💔", "😡😠🤬", "😱😨😰", "🥲😭🥹"]
+)
 def test_emoji_of_one_feeling_are_read_as_one(family: str) -> None:
     assert len({normalise(emoji) for emoji in family}) == 1
 
@@ -318,7 +320,7 @@ def test_a_normal_form_is_its_own_normal_form(pieces: list[str], separator: str)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.sampled_from(["tidak", "aku", "mau", "sedih", "gak", "saat", "😭", "!"])))
+@given(st.lists(st.sampled_from(["tidak", "aku", "mau", "sedih", "gak", "saat", "🥲", "!"])))
 def test_words_are_neither_dropped_nor_moved(words: list[str]) -> None:
     text = " ".join(words)
     assert normalise(text) == text or "! !" in text

@@ -5,11 +5,6 @@ from __future__ import annotations
 import pytest
 
 from memotions_hf import LABELS, EmotionClassifier
-from memotions_hf.inference.classifier import BUNDLED_FOLDER
-
-pytestmark = pytest.mark.skipif(
-    not (BUNDLED_FOLDER / "model.onnx").is_file(), reason="the model is not trained yet"
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +48,22 @@ def test_a_journal_entry_with_two_moods(classifier: EmotionClassifier) -> None:
     entry = "Aku marah banget sama kakakku. Tapi malamnya ibu memelukku, aku bahagia sekali."
     labels = [sentence.label for sentence in classifier.analyze_journal(entry).sentences]
     assert labels == ["anger", "happy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("aku gagal lagi 😭", "sad"),
+        ("sumpah capek banget hari ini 😭😭", "sad"),
+        ("lulus!! 😭😭", "happy"),
+        ("takut banget sama besok 😭", "fear"),
+    ],
+)
+def test_tears_leave_the_words_to_decide(
+    classifier: EmotionClassifier, text: str, label: str
+) -> None:
+    assert classifier(text)[0]["label"] == label
+
+
+def test_tears_alone_are_no_certain_joy(classifier: EmotionClassifier) -> None:
+    assert classifier("😭😭😭")[0]["score"] < 0.9

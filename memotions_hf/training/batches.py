@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from ..tokenization import PAD_ID, UNK_ID, pad_batch
 from .subword_dropout import SubwordSampler
 
 IntArray = npt.NDArray[np.int64]
+Batch = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 # Texts are sorted by length within this many batches: padding stays small, order stays random.
 _BUCKET_BATCHES = 50
 
 
-class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of (ids, one-hot labels, class weights) for ``Model.fit``.
+class TrainingBatches:
+    """Batches of (ids, one-hot labels, class weights), without end, for ``Model.fit``.
 
     What an epoch holds depends on the seed and the epoch's number alone, so that a resumed run
-    sees what an unbroken one would have seen.
+    sees what an unbroken one would have seen. ``len()`` is the number of batches of an epoch.
     """
 
     def __init__(
@@ -32,9 +35,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int,
         token_dropout: float,
         seed: int,
-        first_epoch: int = 0,
     ) -> None:
-        super().__init__()
         self._sampler = sampler
         self._labels = labels
         self._one_hot = np.eye(len(class_weights), dtype=np.float32)
@@ -42,15 +43,33 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._batch_size = batch_size
         self._token_dropout = token_dropout
         self._seed = seed
-        self._epoch = first_epoch
-        self._ids: list[list[int]] = []
-        self._batches: list[IntArray] = []
-        self._prepare()
 
-    def _prepare(self) -> None:
-        rng = np.random.default_rng((self._seed, self._epoch))
-        self._ids = self._sampler.sample(rng)
-        lengths = np.array([len(ids) for ids in self._ids])
+    def __len__(self) -> int:
+        bucket = self._batch_size * _BUCKET_BATCHES
+        full, rest = divmod(len(self._labels), bucket)
+        return full * _BUCKET_BATCHES + -(-rest // self._batch_size)
+
+    def as_dataset(self, first_epoch: int) -> Any:
+        """Return a ``tf.data.Dataset`` of all batches from an epoch on.
+
+        Its shapes are named here, (batch, length) for the ids, since Keras would take the length
+        of the first two batches for that of all where they happen to agree.
+        """
+        signature = (
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None, len(self._one_hot)), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+        )
+        return tf.data.Dataset.from_generator(
+            lambda: (batch for number in count(first_epoch) for batch in self.epoch(number)),
+            output_signature=signature,
+        )
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield an epoch's batches: ids (batch, length), labels (batch, classes), weights."""
+        rng = np.random.default_rng((self._seed, number))
+        ids = self._sampler.sample(rng)
+        lengths = np.array([len(row) for row in ids])
         order = rng.permutation(len(lengths))
         bucket = self._batch_size * _BUCKET_BATCHES
         batches: list[IntArray] = []
@@ -58,26 +77,13 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             rows = order[start : start + bucket]
             rows = rows[np.argsort(lengths[rows], kind="stable")]
             batches += np.split(rows, range(self._batch_size, len(rows), self._batch_size))
-        self._batches = [batches[i] for i in rng.permutation(len(batches))]
-
-    def __len__(self) -> int:
-        """Return the number of batches of an epoch."""
-        return len(self._batches)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-        """Return ids (batch, length), one-hot labels (batch, classes) and weights (batch,)."""
-        rows = self._batches[index]
-        ids = pad_batch([self._ids[row] for row in rows]).astype(np.int32)
-        if index == 1:
-            # Keras reads the shapes of all batches off the first two, and fixes a length that they
-            # share: one more column of padding keeps it free, and is masked.
-            ids = np.pad(ids, ((0, 0), (0, 1)), constant_values=PAD_ID)
-        rng = np.random.default_rng((self._seed, self._epoch, index))
-        dropped = (ids != PAD_ID) & (rng.random(ids.shape) < self._token_dropout)
-        labels = self._labels[rows]
-        return np.where(dropped, UNK_ID, ids), self._one_hot[labels], self._class_weights[labels]
-
-    def on_epoch_end(self) -> None:
-        """Prepare the next epoch."""
-        self._epoch += 1
-        self._prepare()
+        for index in rng.permutation(len(batches)):
+            rows = batches[index]
+            padded = pad_batch([ids[row] for row in rows]).astype(np.int32)
+            dropped = (padded != PAD_ID) & (rng.random(padded.shape) < self._token_dropout)
+            labels = self._labels[rows]
+            yield (
+                np.where(dropped, UNK_ID, padded),
+                self._one_hot[labels],
+                self._class_weights[labels],
+            )

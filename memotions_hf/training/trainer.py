@@ -141,14 +141,16 @@ class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
         logs["val_accuracy"] = float((predicted == self._labels).mean())
         logs["val_macro_f1"] = value
         seconds = time.monotonic() - self._started
-        history = read_log(self._folder / LOG_FILE)
+        # A run that was stopped between this log and Keras's own state does its last epoch again.
+        log = read_log(self._folder / LOG_FILE)
+        history = [row for row in log if row["epoch"] <= epoch]
         if value > max((row["val_macro_f1"] for row in history), default=-1.0):
             temporary = self._folder / f"new-{_BEST_WEIGHTS}"
             self.model.save_weights(temporary)
             temporary.replace(self._folder / _BEST_WEIGHTS)
-        row = {"epoch": epoch + 1, "seconds": seconds, **logs}
-        _append_log(self._folder / LOG_FILE, row)
-        if epochs_since_best([*history, row]) >= self._patience:
+        history.append({"epoch": epoch + 1, "seconds": seconds, **logs})
+        _write_log(self._folder / LOG_FILE, history)
+        if epochs_since_best(history) >= self._patience:
             self.model.stop_training = True
 
 
@@ -166,15 +168,15 @@ def read_log(path: Path) -> list[dict[str, float]]:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
-def _append_log(path: Path, row: Mapping[str, float]) -> None:
-    new = not path.is_file()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, LOG_FIELDS, extrasaction="ignore", lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(
-            {key: round(row[key], 5) if key != "epoch" else int(row[key]) for key in LOG_FIELDS}
-        )
+def _write_log(path: Path, log: Sequence[Mapping[str, float]]) -> None:
+    temporary = path.with_name(f"new-{path.name}")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        for row in log:
+            values = {key: round(row[key], 5) for key in LOG_FIELDS}
+            writer.writerow(values | {"epoch": int(row["epoch"])})
+    temporary.replace(path)
 
 
 def _prepare_run_folder(folder: Path, recipe: Recipe) -> None:
@@ -225,7 +227,6 @@ def _fit(
         batch_size=recipe.batch_size,
         token_dropout=recipe.token_dropout,
         seed=recipe.seed,
-        first_epoch=len(log),
     )
     model.compile(
         _optimizer(recipe, len(batches)),
@@ -233,9 +234,10 @@ def _fit(
     )
     validation_ids = encode_batch(tokenizer, validation.texts, recipe.max_length)
     model.fit(
-        batches,
-        epochs=recipe.epochs,
+        batches.as_dataset(first_epoch=len(log)),
+        steps_per_epoch=len(batches),
         shuffle=False,
+        epochs=recipe.epochs,
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
             BestOnMacroF1(validation_ids, validation.labels, folder, recipe.patience),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from .errors import ModelLoadError
-from .text import PLACEHOLDERS, build_normalizer, normalise, to_valid_unicode
+from .text import PLACEHOLDERS, build_normalizer, to_valid_unicode
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 PAD_ID, UNK_ID = 0, 1
@@ -22,10 +22,10 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _ALPHABET_SIZE = 400
 
 
-def _words(tokenizer: Tokenizer, text: str) -> list[str]:
-    """Return the words of a text as training sees them; placeholders are not learnt from."""
-    pieces = tokenizer.pre_tokenizer.pre_tokenize_str(normalise(text))
-    return [word for word, _ in pieces if word not in PLACEHOLDERS]
+def split_words(tokenizer: Tokenizer, text: str) -> list[str]:
+    """Return the words that a tokenizer cuts into subwords: normalised, placeholders included."""
+    normalised = tokenizer.normalizer.normalize_str(to_valid_unicode(text))
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]
 
 
 def train_tokenizer(
@@ -53,7 +53,10 @@ def train_tokenizer(
             pre_tokenizers.Split(Regex(r"[!?…]|\p{So}"), behavior="isolated"),
         ]
     )
-    words_of_texts = [_words(tokenizer, text) for text in texts]
+    words_of_texts = [  # placeholders are not learnt from
+        [word for word in split_words(tokenizer, text) if word not in PLACEHOLDERS]
+        for text in texts
+    ]
     words = {word for words in words_of_texts for word in words}
     characters = Counter(char for words in words_of_texts for word in words for char in word)
     alphabet = sorted(characters, key=lambda char: (-characters[char], char))[:_ALPHABET_SIZE]

@@ -14,8 +14,7 @@ from itertools import pairwise
 import numpy as np
 from tokenizers import Tokenizer
 
-from ..text import to_valid_unicode
-from ..tokenization import SUBWORD_PREFIX, UNK_ID
+from ..tokenization import SUBWORD_PREFIX, UNK_ID, split_words
 
 # How many ways of cutting each distinct word are drawn per epoch; its occurrences share them.
 _VARIANTS = 4
@@ -44,7 +43,7 @@ class SubwordSampler:
         self._max_length = max_length
         word_ids: dict[str, int] = {}
         self._texts = [
-            [word_ids.setdefault(word, len(word_ids)) for word in _words(tokenizer, text)]
+            [word_ids.setdefault(word, len(word_ids)) for word in split_words(tokenizer, text)]
             for text in texts
         ]
         self._words = list(word_ids)
@@ -79,8 +78,3 @@ class SubwordSampler:
             at = min(ranked)[1]
             pieces[at : at + 2] = [pieces[at] + pieces[at + 1].removeprefix(SUBWORD_PREFIX)]
         return [self._vocab.get(piece, UNK_ID) for piece in pieces]
-
-
-def _words(tokenizer: Tokenizer, text: str) -> list[str]:
-    normalised = tokenizer.normalizer.normalize_str(to_valid_unicode(text))
-    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]

@@ -24,7 +24,7 @@ from ..errors import InputError
 from ..evaluation.metrics import macro_f1
 from ..evaluation.plots import plot_learning_curve
 from ..labels import LABEL2ID, LABELS
-from ..modeling.artifact import ArtifactConfig
+from ..modeling.artifact import TRAINING_LOG_FILE, ArtifactConfig
 from ..modeling.bilstm import BiLSTMConfig, build_bilstm
 from ..modeling.export import round_to_half
 from ..modeling.hub import MemotionsBiLSTM
@@ -36,7 +36,6 @@ from .subword_dropout import SubwordSampler
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
-LOG_FILE = "training_log.csv"
 LOG_FIELDS = ("epoch", "loss", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
 _BEST_WEIGHTS = "best.weights.h5"
 _STATE_FOLDER = "backup"
@@ -142,14 +141,14 @@ class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
         logs["val_macro_f1"] = value
         seconds = time.monotonic() - self._started
         # A run that was stopped between this log and Keras's own state does its last epoch again.
-        log = read_log(self._folder / LOG_FILE)
+        log = read_log(self._folder / TRAINING_LOG_FILE)
         history = [row for row in log if row["epoch"] <= epoch]
         if value > max((row["val_macro_f1"] for row in history), default=-1.0):
             temporary = self._folder / f"new-{_BEST_WEIGHTS}"
             self.model.save_weights(temporary)
             temporary.replace(self._folder / _BEST_WEIGHTS)
         history.append({"epoch": epoch + 1, "seconds": seconds, **logs})
-        _write_log(self._folder / LOG_FILE, history)
+        _write_log(self._folder / TRAINING_LOG_FILE, history)
         if epochs_since_best(history) >= self._patience:
             self.model.stop_training = True
 
@@ -215,10 +214,10 @@ def _fit(
     tokenizer: Tokenizer,
     recipe: Recipe,
     train: LabelledTexts,
-    validation: LabelledTexts,
+    measure: BestOnMacroF1,
     folder: Path,
 ) -> None:
-    log = read_log(folder / LOG_FILE)
+    log = read_log(folder / TRAINING_LOG_FILE)
     weights = balanced_class_weights(train.labels)
     batches = TrainingBatches(
         SubwordSampler(tokenizer, train.texts, recipe.subword_dropout, recipe.train_max_length),
@@ -232,7 +231,6 @@ def _fit(
         _optimizer(recipe, len(batches)),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
     )
-    validation_ids = encode_batch(tokenizer, validation.texts, recipe.max_length)
     model.fit(
         batches.as_dataset(first_epoch=len(log)),
         steps_per_epoch=len(batches),
@@ -240,7 +238,7 @@ def _fit(
         epochs=recipe.epochs,
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
-            BestOnMacroF1(validation_ids, validation.labels, folder, recipe.patience),
+            measure,
             keras.callbacks.BackupAndRestore(str(folder / _STATE_FOLDER)),
         ],
     )
@@ -301,6 +299,7 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
     training = LabelledTexts.of(corpus.split("train"))
     tokenizer = train_tokenizer(training.texts, recipe.vocab_size)
     validation = LabelledTexts.of(corpus.split("validation"))
+    validation_ids = encode_batch(tokenizer, validation.texts, recipe.max_length)
     config = BiLSTMConfig(
         vocab_size=tokenizer.get_vocab_size(),
         embedding_dim=recipe.embedding_dim,
@@ -309,13 +308,13 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
         dropout=recipe.dropout,
     )
     model = build_bilstm(config)
-    log = read_log(folder / LOG_FILE)
+    log = read_log(folder / TRAINING_LOG_FILE)
     if len(log) < recipe.epochs and epochs_since_best(log) < recipe.patience:
-        _fit(model, tokenizer, recipe, training, validation, folder)
-        log = read_log(folder / LOG_FILE)
+        measure = BestOnMacroF1(validation_ids, validation.labels, folder, recipe.patience)
+        _fit(model, tokenizer, recipe, training, measure, folder)
+        log = read_log(folder / TRAINING_LOG_FILE)
     model.load_weights(folder / _BEST_WEIGHTS)
 
-    validation_ids = encode_batch(tokenizer, validation.texts, recipe.max_length)
     temperature = fit_temperature(predict_ids(model, validation_ids), validation.labels)
     fold_temperature(model, temperature)
     round_to_half(model)
@@ -334,7 +333,9 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
         },
         "corpus": _corpus_facts(corpus),
     }
-    return TrainingResult(model, config, tokenizer, recipe, temperature, folder / LOG_FILE, facts)
+    return TrainingResult(
+        model, config, tokenizer, recipe, temperature, folder / TRAINING_LOG_FILE, facts
+    )
 
 
 def write_model(result: TrainingResult, folder: Path) -> Path:

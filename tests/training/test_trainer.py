@@ -9,10 +9,10 @@ from memotions_hf.corpus.merge import MergeOptions, merge
 from memotions_hf.corpus.sources import Row
 from memotions_hf.errors import InputError
 from memotions_hf.labels import LABELS
+from memotions_hf.modeling.artifact import TRAINING_LOG_FILE as LOG_FILE
 from memotions_hf.tokenization import encode_batch
 from memotions_hf.training import RECIPES, Recipe, get_recipe
 from memotions_hf.training.trainer import (
-    LOG_FILE,
     BestOnMacroF1,
     balanced_class_weights,
     epochs_since_best,

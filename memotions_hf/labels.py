@@ -65,26 +65,70 @@ def parse_label(value: str | int) -> str:
     for emotion in EMOTIONS:
         if text == str(emotion.id):
             return emotion.name
-    raise InputError(f"unknown label {value!r}; expected one of: {', '.join(LABELS)}")
+    raise InputError(f"unknown label {value!r:.60}; expected one of: {', '.join(LABELS)}")
+
+
+GO_EMOTIONS: Mapping[str, str | None] = {
+    **dict.fromkeys(("anger", "annoyance", "disapproval"), "anger"),
+    **dict.fromkeys(("fear", "nervousness"), "fear"),
+    **dict.fromkeys(("disappointment", "embarrassment", "grief", "remorse", "sadness"), "sad"),
+    **dict.fromkeys(("admiration", "amusement", "approval", "caring", "desire"), "happy"),
+    **dict.fromkeys(("excitement", "gratitude", "joy", "optimism", "pride", "relief"), "happy"),
+    **dict.fromkeys(("confusion", "curiosity", "realization", "surprise"), "surprise"),
+    "love": "love",
+    "neutral": "neutral",
+    "disgust": None,
+}
+"""The 28 labels of GoEmotions by the groups of its paper (Demszky et al. 2020); disgust is none of
+the five."""
 
 
 def map_source_label(
-    source_label: str, love: LovePolicy = "happy", surprise: SurprisePolicy = "drop"
+    source_label: str,
+    love: LovePolicy = "happy",
+    surprise: SurprisePolicy = "drop",
+    names: Mapping[str, str | None] | None = None,
 ) -> str | None:
     """Map a source's own label to one of the five, or to None where the row is left out.
 
     ``love`` is affection in every source and maps to happy unless it is dropped; ``surprise``
-    has no valence and is dropped unless it is asked for as neutral.
+    has no valence and is dropped unless it is asked for as neutral. Several labels, joined by
+    commas, map where all of them map to the same one.
+
+    Args:
+        source_label: the label as the source has it, in any case.
+        love: what becomes of love.
+        surprise: what becomes of surprise.
+        names: the source's own names for our labels, where it has other ones (None: left out).
 
     Raises:
         InputError: the label is known to no source.
     """
+    several = {_map_one(name, love, surprise, names) for name in source_label.split(",")}
+    return several.pop() if len(several) == 1 else None
+
+
+def _map_one(
+    source_label: str,
+    love: LovePolicy,
+    surprise: SurprisePolicy,
+    names: Mapping[str, str | None] | None,
+) -> str | None:
     name = source_label.strip().lower()
+    if names is not None:
+        if name not in names:
+            raise InputError(
+                f"unknown label {source_label!r:.60}; expected one of: {', '.join(names)}"
+            )
+        mapped = names[name]
+        if mapped is None:
+            return None
+        name = mapped
     if name == "love":
         return None if love == "drop" else "happy"
     if name == "surprise":
         return None if surprise == "drop" else "neutral"
     if name.isdecimal():
         # Each upstream numbers its labels in an order of its own: these would be read as ours.
-        raise InputError(f"source label {source_label!r} is a number; expected its name")
+        raise InputError(f"source label {source_label!r:.60} is a number; expected its name")
     return parse_label(name)

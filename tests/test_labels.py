@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from memotions_hf.corpus.readers import GO_EMOTIONS_LABELS
 from memotions_hf.errors import InputError
-from memotions_hf.labels import EMOTIONS, ID2LABEL, LABEL2ID, LABELS, map_source_label, parse_label
+from memotions_hf.labels import (
+    EMOTIONS,
+    GO_EMOTIONS,
+    ID2LABEL,
+    LABEL2ID,
+    LABELS,
+    map_source_label,
+    parse_label,
+)
 
 
 def test_ids_and_names_are_those_of_the_contract() -> None:
@@ -57,13 +66,15 @@ def test_an_unknown_label_is_one_line_that_names_the_known_ones(typed: str | int
     with pytest.raises(InputError) as caught:
         parse_label(typed)
     assert "sad, happy, neutral, anger, fear" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 200
 
 
-def test_a_typed_line_break_does_not_break_the_message() -> None:
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\u2028", "\x85"])
+def test_a_typed_line_break_does_not_break_the_message(line_break: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_label("sad\nhappy")
-    assert "\n" not in str(caught.value)
+        parse_label(f"sad{line_break}happy")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,8 +102,69 @@ def test_surprise_is_dropped_unless_it_is_asked_for() -> None:
     assert map_source_label("Surprise", surprise="neutral") == "neutral"
 
 
-@pytest.mark.parametrize("name", ["", "disgust", "shame", "0", "4"])
+@pytest.mark.parametrize("name", ["", "disgust", "shame", "0", "4", "٣", "sad,", ",", "joy,shame"])
 def test_a_label_of_no_source_is_refused(name: str) -> None:
     # Numbers too: every upstream numbers its labels in its own order.
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         map_source_label(name)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_labels_of_go_emotions_are_all_mapped() -> None:
+    assert len(GO_EMOTIONS_LABELS) == len(set(GO_EMOTIONS_LABELS)) == 28
+    assert set(GO_EMOTIONS) == set(GO_EMOTIONS_LABELS)
+    assert GO_EMOTIONS_LABELS[-1] == "neutral"
+    assert list(GO_EMOTIONS_LABELS[:-1]) == sorted(GO_EMOTIONS_LABELS[:-1])
+    mapped = {name: map_source_label(name, names=GO_EMOTIONS) for name in GO_EMOTIONS}
+    assert set(mapped.values()) == {*LABELS, None}
+    assert {name for name, label in mapped.items() if label is None} == {
+        "confusion", "curiosity", "disgust", "realization", "surprise",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["sad", "happy", "sedih", "27", "", "joy,happy", "x" * 5000])
+def test_the_names_of_a_source_are_the_only_ones_that_it_has(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        map_source_label(name, names=GO_EMOTIONS)
+    assert "grief" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("labels", "label"),
+    [
+        ("anger,annoyance", "anger"),
+        ("Anger , DISAPPROVAL", "anger"),
+        ("joy,love", "happy"),
+        ("sadness,grief,remorse", "sad"),
+        ("neutral", "neutral"),
+        ("neutral,neutral", "neutral"),
+        ("joy,sadness", None),
+        ("anger,neutral", None),
+        ("disgust", None),
+        ("disgust,anger", None),
+        ("anger,surprise", None),
+        ("surprise,disgust", None),
+    ],
+)
+def test_several_labels_map_where_all_of_them_agree(labels: str, label: str | None) -> None:
+    assert map_source_label(labels, names=GO_EMOTIONS) == label
+    turned = ",".join(reversed(labels.split(",")))
+    assert map_source_label(turned, names=GO_EMOTIONS) == label
+
+
+def test_several_labels_follow_the_options_too() -> None:
+    assert map_source_label("joy,love", love="drop", names=GO_EMOTIONS) is None
+    assert map_source_label("love,love", love="drop", names=GO_EMOTIONS) is None
+    assert map_source_label("joy,pride", love="drop", names=GO_EMOTIONS) == "happy"
+    assert (
+        map_source_label("surprise,curiosity", surprise="neutral", names=GO_EMOTIONS) == "neutral"
+    )
+    assert map_source_label("surprise,neutral", surprise="neutral", names=GO_EMOTIONS) == "neutral"
+    assert map_source_label("surprise,neutral", names=GO_EMOTIONS) is None
+
+
+def test_usual_names_may_come_together_too() -> None:
+    assert map_source_label("sad,Sadness") == "sad"
+    assert map_source_label("sad,joy") is None

@@ -414,3 +414,35 @@ def test_normal_forms_change_with_the_version_only() -> None:
     hint = f"raise NORMALIZER_VERSION, retrain, and then write {GOLDEN.name} anew"
     assert not changed, f"normalise() gives other forms than recorded: {hint}"
     assert recorded["normalizer_version"] == NORMALIZER_VERSION, hint
+
+
+PLAIN_WORDS = st.text("abdotx", min_size=1, max_size=6)
+PLAIN_TEXTS = st.lists(
+    st.tuples(PLAIN_WORDS, st.sampled_from(["", "", ",", ".", "..", "!"])), min_size=1, max_size=8
+).map(lambda pairs: " ".join(word + mark for word, mark in pairs))
+
+
+@settings(max_examples=500)
+@given(PLAIN_TEXTS, st.booleans())
+def test_plain_texts_are_normalised_as_the_tokenizer_does(text, upper) -> None:
+    text = text.title() if upper else text
+    assert normalise(text) == build_normalizer().normalize_str(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "aku senang",
+        "Aku, dia. Kita.",
+        "xd",
+        "a xd b",
+        "capeeek, sih",
+        "a.b",
+        "t.t",
+        "İ a",
+        "K a",
+        "",
+    ],
+)
+def test_what_only_looks_plain_is_normalised_as_the_tokenizer_does(text) -> None:
+    assert normalise(text) == build_normalizer().normalize_str(text)

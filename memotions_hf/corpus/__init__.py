@@ -1,9 +1,13 @@
 """The merged Indonesian emotion corpus: sources, near-duplicate groups, leak-free splits."""
 
-from .merge import MergedCorpus, MergeOptions, MergeReport, load_corpus, merge
-from .sources import EVALUATION_SOURCES, MERGED_SOURCES, SOURCES, Row, Source, read_source
+from .configs import CONFIGS, config_corpus, load_corpus
+from .merge import MergedCorpus, MergeOptions, MergeReport, merge, source_corpus
+from .rows import Row, read_source
+from .sources import ENGLISH_SOURCES, EVALUATION_SOURCES, MERGED_SOURCES, SOURCES, Source
 
 __all__ = [
+    "CONFIGS",
+    "ENGLISH_SOURCES",
     "EVALUATION_SOURCES",
     "MERGED_SOURCES",
     "SOURCES",
@@ -12,7 +16,9 @@ __all__ = [
     "MergedCorpus",
     "Row",
     "Source",
+    "config_corpus",
     "load_corpus",
     "merge",
     "read_source",
+    "source_corpus",
 ]

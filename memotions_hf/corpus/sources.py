@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from ..errors import CorpusError, InputError
+from ..errors import InputError
+from ..labels import GO_EMOTIONS
 from . import readers
 
 Permission = Literal["yes", "no", "unknown"]
 Split = Literal["train", "validation", "test"]
 
-_SPLIT_NAMES: Mapping[str, Split] = {
-    "train": "train",
-    "dev": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
-
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One upstream file: its path in the mirror, its checksum and the split it stands for."""
+    """One upstream file: its path in the mirror, its checksum and the split it stands for.
+
+    ``sha256`` is None for a file whose checksum its publisher does not state; ``other_sha256`` are
+    those of copies that differ in nothing that is read. ``part`` names the file in row ids.
+    """
 
     path: str
-    sha256: str
+    sha256: str | None
     part: str
     url: str | None = None
     split: Split | None = None
+    other_sha256: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,12 @@ class Source:
     """One upstream data set.
 
     ``redistribute`` and ``train_weights`` say whether its licence lets us publish derived rows and
-    weights trained on them; ``terms`` gives the reason in a sentence.
+    weights trained on them; ``terms`` gives the reason in a sentence. ``language`` is the one that
+    the rows were first written in, and ``translated`` whether they are in Indonesian nevertheless;
+    ``translation_of`` names the source whose row ids a translation shares, ``part_of`` a larger one
+    that holds the same texts. ``label_names`` maps
+    its own names for labels, where they are not the usual ones. ``bundled`` files come with this
+    package; ``fixed_splits`` keeps each row in the split that its file states.
     """
 
     name: str
@@ -53,20 +52,27 @@ class Source:
     train_weights: Permission
     terms: str
     citation: str
+    bibtex: str
     homepage: str
     language: str = "id"
     translated: bool = False
+    translation_of: str | None = None
+    part_of: str | None = None
+    label_names: Mapping[str, str | None] | None = None
+    bundled: bool = False
+    fixed_splits: bool = False
+    kaggle: str | None = None
+    """The data set's handle on Kaggle, where it is fetched through ``kagglehub``."""
 
+    @property
+    def text_language(self) -> str:
+        """The language of the text that its files hold."""
+        return "id" if self.translated else self.language
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the corpus with the source's own label; ``split`` is the official one, if any."""
-
-    id: str
-    text: str
-    source: str
-    source_label: str
-    split: Split | None
+    @property
+    def citation_key(self) -> str:
+        """The key of its BibTeX entry."""
+        return self.bibtex.split("{", 1)[1].split(",", 1)[0]
 
 
 _INDONLU = "https://raw.githubusercontent.com/IndoNLP/indonlu/master/dataset/emot_emotion-twitter/"
@@ -79,29 +85,108 @@ _PRDECT = (
 )
 _OPINION = "https://github.com/Ricco48/Emotion-Dataset-from-Indonesian-Public-Opinion"
 
+_OPINION_FILES = (
+    "https://raw.githubusercontent.com/Ricco48/Emotion-Dataset-from-Indonesian-Public-Opinion/"
+    "d446a23f6a91c2722e99214067f35cbc30382f86/Emotion%20Dataset%20from%20Indonesian%20Public%20Opinion/"
+)
+_GO_EMOTIONS = (
+    "https://raw.githubusercontent.com/google-research/google-research/master/goemotions/data/"
+)
+_GO_EMOTIONS_FILES: tuple[tuple[str, Split, str], ...] = (
+    ("train", "train", "1c254a142be5c00e80d819b9ae1bbd36d94b2eeb8f4b1271846508d57e57d9c5"),
+    ("dev", "validation", "575489c079c9de1097062a01738f998590d6b7ead66dd1c9fd1d2ba01fd8bc62"),
+    ("test", "test", "0587b2dd8b27b97352adbfc3fb083d46005c8946657fdc2b1ca8b1cc7f1f8be4"),
+)
+_DAIR_TERMS = (
+    "Its authors offer it for research and education, without a licence text. Decided here: rows "
+    "are not redistributed, since nothing permits it, and weights trained on it are for "
+    "non-commercial use."
+)
+
+_MEMOTIONS_BIBTEX = """@misc{memotions,
+  author = {{The Memotions team}},
+  title = {memotions-hf: an Indonesian emotion corpus and classifier},
+  year = {2026},
+  note = {Journal entries and suggestions written for the project, CC BY 4.0},
+}"""
+_INDONLU_BIBTEX = """@inproceedings{wilie-etal-2020-indonlu,
+  author = {Wilie, Bryan and Vincentio, Karissa and Winata, Genta Indra and Cahyawijaya, Samuel
+            and Li, Xiaohong and Lim, Zhi Yuan and Soleman, Sidik and Mahendra, Rahmad
+            and Fung, Pascale and Bahar, Syafri and Purwarianti, Ayu},
+  title = {{IndoNLU}: Benchmark and Resources for Evaluating {Indonesian} Natural Language
+           Understanding},
+  booktitle = {Proceedings of AACL-IJCNLP 2020},
+  year = {2020},
+}"""
+_SAPUTRI_BIBTEX = """@inproceedings{saputri-etal-2018-emotion,
+  author = {Saputri, Mei Silviana and Mahendra, Rahmad and Adriani, Mirna},
+  title = {Emotion Classification on {Indonesian} {Twitter} Dataset},
+  booktitle = {International Conference on Asian Language Processing (IALP)},
+  year = {2018},
+}"""
+_PRDECT_BIBTEX = """@article{sutoyo-etal-2022-prdect,
+  author = {Sutoyo, Rhio and others},
+  title = {{PRDECT-ID}: {Indonesian} product reviews dataset for emotions classification tasks},
+  journal = {Data in Brief},
+  year = {2022},
+  doi = {10.1016/j.dib.2022.108554},
+}"""
+_DAIR_BIBTEX = """@inproceedings{saravia-etal-2018-carer,
+  author = {Saravia, Elvis and Liu, Hsien-Chi Toby and Huang, Yen-Hao and Wu, Junlin
+            and Chen, Yi-Shin},
+  title = {{CARER}: Contextualized Affect Representations for Emotion Recognition},
+  booktitle = {Proceedings of EMNLP 2018},
+  year = {2018},
+  doi = {10.18653/v1/D18-1404},
+}"""
+_KAGGLE_BIBTEX = """@misc{nelgiriyewithana-emotions,
+  author = {Nelgiriyewithana, Nidula},
+  title = {Emotions},
+  howpublished = {Kaggle, nelgiriyewithana/emotions},
+  note = {The full set from which dair-ai/emotion was drawn},
+}"""
+_GO_EMOTIONS_BIBTEX = """@inproceedings{demszky-etal-2020-goemotions,
+  author = {Demszky, Dorottya and Movshovitz-Attias, Dana and Ko, Jeongwoo and Cowen, Alan
+            and Nemade, Gaurav and Ravi, Sujith},
+  title = {{GoEmotions}: A Dataset of Fine-Grained Emotions},
+  booktitle = {Proceedings of ACL 2020},
+  year = {2020},
+}"""
+_ISEAR_BIBTEX = """@article{scherer-wallbott-1994-isear,
+  author = {Scherer, Klaus R. and Wallbott, Harald G.},
+  title = {Evidence for universality and cultural variation of differential emotion response
+           patterning},
+  journal = {Journal of Personality and Social Psychology},
+  volume = {66},
+  number = {2},
+  year = {1994},
+}"""
+_OPINION_BIBTEX = """@article{riccosan-etal-2022-opinion,
+  author = {Riccosan and others},
+  title = {Emotion dataset from {Indonesian} public opinion},
+  journal = {Data in Brief},
+  year = {2022},
+  doi = {10.1016/j.dib.2022.108465},
+}"""
+
 _ALL_SOURCES = (
     Source(
         name="journal",
         title="Memotions journal entries",
         files=tuple(
-            SourceFile(f"journal/{world}.tsv", sha256, part=world)
-            for world, sha256 in (
-                ("family", "7dfb13203893b46e3f29f1b42ee1116004a3c6e9e47946e04c6d35f00a92ddc1"),
-                ("inner", "e36f8d5abd8f704d14c0de5540312b085850efd7d34ccd66ac9dbcd23eec54a7"),
-                ("school", "efed015f186c46bd87b71d7294ad3a97cf2d93039eb7b8f2c1990fba46fff084"),
-                ("street", "81528842fbae689114487d1bfa0b775c92fd4b8ebad83b68af00b61357bd1fad"),
-                ("turns", "34ae3341acfade4991e6c41060cca6333a01a76a711a301f0dad9f401dce5c8e"),
-                ("work", "dd3642ddc0dfd7ad7ca99d956fa34159a81301b614402e2064074435cdfd9c34"),
-                ("young", "f5b8ad31224c0a766b67946b6bc77d8937018b0fc3e8eff8a77cf06e1a30c60c"),
-            )
+            SourceFile(f"journal/{world}.tsv", None, part=world)
+            for world in ("family", "inner", "school", "street", "turns", "work", "young")
         ),
-        reader=readers.read_journal,
+        reader=readers.read_split_rows,
         license="CC-BY-4.0",
         redistribute="yes",
         train_weights="yes",
-        terms="Written for this project.",
-        citation="Memotions journal entries, memotions-hf, CC BY 4.0.",
+        terms="Written for this project, and part of this package.",
+        citation="The Memotions journal entries, memotions-hf, CC BY 4.0.",
+        bibtex=_MEMOTIONS_BIBTEX,
         homepage="",
+        bundled=True,
+        fixed_splits=True,
     ),
     Source(
         name="emot",
@@ -138,6 +223,7 @@ _ALL_SOURCES = (
             "Wilie et al. (2020), IndoNLU: Benchmark and Resources for Evaluating Indonesian "
             "Natural Language Understanding, AACL; tweets of Saputri, Mahendra and Adriani (2018)."
         ),
+        bibtex=_INDONLU_BIBTEX,
         homepage="https://github.com/IndoNLP/indonlu",
     ),
     Source(
@@ -160,6 +246,7 @@ _ALL_SOURCES = (
             "Saputri, Mahendra and Adriani (2018), Emotion Classification on Indonesian Twitter "
             "Dataset, International Conference on Asian Language Processing."
         ),
+        bibtex=_SAPUTRI_BIBTEX,
         homepage="https://github.com/meisaputri21/Indonesian-Twitter-Emotion-Dataset",
     ),
     Source(
@@ -182,6 +269,7 @@ _ALL_SOURCES = (
             "Sutoyo et al. (2022), PRDECT-ID: Indonesian product reviews dataset for emotions "
             "classification tasks, Data in Brief, doi 10.1016/j.dib.2022.108554."
         ),
+        bibtex=_PRDECT_BIBTEX,
         homepage="https://github.com/rhiosutoyo/PRDECT-ID-Indonesian-Product-Reviews-Dataset",
     ),
     Source(
@@ -205,17 +293,16 @@ _ALL_SOURCES = (
         license="other-dair-emotion-research",
         redistribute="unknown",
         train_weights="yes",
-        terms=(
-            "Its authors offer it for research and education, without a licence text: rows are not "
-            "redistributed here, and weights trained on it are for non-commercial use."
-        ),
+        terms=_DAIR_TERMS,
         citation=(
             "Saravia et al. (2018), CARER: Contextualized Affect Representations for Emotion "
             "Recognition, EMNLP; translated into Indonesian for this project."
         ),
+        bibtex=_DAIR_BIBTEX,
         homepage="https://huggingface.co/datasets/dair-ai/emotion",
         language="en",
         translated=True,
+        translation_of="dair-emotion",
     ),
     Source(
         name="go-emotions-neutral-id",
@@ -227,7 +314,7 @@ _ALL_SOURCES = (
                 part="neutral",
             ),
         ),
-        reader=readers.read_split_translation,
+        reader=readers.read_split_rows,
         license="CC-BY-4.0",
         redistribute="yes",
         train_weights="yes",
@@ -236,7 +323,39 @@ _ALL_SOURCES = (
             "Demszky et al. (2020), GoEmotions: A Dataset of Fine-Grained Emotions, ACL; a sample "
             "of its neutral rows, translated into Indonesian for this project."
         ),
+        bibtex=_GO_EMOTIONS_BIBTEX,
         homepage="https://github.com/google-research/google-research/tree/master/goemotions",
+        language="en",
+        translated=True,
+        translation_of="go-emotions",
+    ),
+    Source(
+        name="isear-id",
+        title="ISEAR situations in Indonesian",
+        files=(
+            SourceFile(
+                "isear-id/situations.tsv",
+                "461f1aa173b6265c1383f5b7a0860c196600f4b614c9c9b3c7da750563c0bcb8",
+                part="situations",
+            ),
+        ),
+        reader=readers.read_translation,
+        license="other-isear-research",
+        redistribute="unknown",
+        train_weights="yes",
+        terms=(
+            "Offered for research; its publisher is said to state CC BY-NC-SA 3.0, which could not "
+            "be checked. Decided here: rows are not redistributed until it has been, and weights "
+            "trained on it are for non-commercial use."
+        ),
+        citation=(
+            "Scherer and Wallbott (1994), Evidence for universality and cultural variation of "
+            "differential emotion response patterning, Journal of Personality and Social "
+            "Psychology 66(2); half of the participants, translated into Indonesian for this "
+            "project."
+        ),
+        bibtex=_ISEAR_BIBTEX,
+        homepage="https://www.unige.ch/cisa/research/materials-and-online-research/",
         language="en",
         translated=True,
     ),
@@ -244,7 +363,13 @@ _ALL_SOURCES = (
         name="opinion",
         title="Emotion dataset from Indonesian public opinion",
         files=tuple(
-            SourceFile(f"opinion/{part}Data.csv", sha256, part=part.lower(), split="test")
+            SourceFile(
+                f"opinion/{part}Data.csv",
+                sha256,
+                part=part.lower(),
+                url=f"{_OPINION_FILES}{part}Data.csv",
+                split="test",
+            )
             for part, sha256 in (
                 ("Anger", "fb2a36a02664c53cd6bfed2066dcde68403ed8734350e0219089c5389599c557"),
                 ("Fear", "e1c360c5b53136ec654f166779a86d4c3bffe774359ea4a5fd1e35c17285bce1"),
@@ -263,7 +388,92 @@ _ALL_SOURCES = (
             "Riccosan et al. (2022), Emotion dataset from Indonesian public opinion, "
             "Data in Brief, doi 10.1016/j.dib.2022.108465."
         ),
+        bibtex=_OPINION_BIBTEX,
         homepage=_OPINION,
+    ),
+    Source(
+        name="dair-emotion",
+        title="dair-ai/emotion (English)",
+        files=(
+            SourceFile(
+                "dair-emotion/train.txt",
+                "3ab03d945a6cb783d818ccd06dafd52d2ed8b4f62f0f85a09d7d11870865b190",
+                part="train",
+                url="https://www.dropbox.com/s/1pzkadrvffbqw6o/train.txt?dl=1",
+                split="train",
+            ),
+            SourceFile(
+                "dair-emotion/val.txt",
+                "34faaa31962fe63cdf5dbf6c132ef8ab166c640254ab991af78f3aea375e79ef",
+                part="val",
+                url="https://www.dropbox.com/s/2mzialpsgf9k5l3/val.txt?dl=1",
+                split="validation",
+                # The same lines after an empty one.
+                other_sha256=("7fa30d571b1125accbc2b55ca6cd28ea05f3cfdd885c8ebe525323dc84dd64d3",),
+            ),
+            SourceFile(
+                "dair-emotion/test.txt",
+                "60f531690d20127339e7f054edc299a82c627b5ec0dd5d552d53d544e0cfcc17",
+                part="test",
+                url="https://www.dropbox.com/s/ikkqxfdbdec3fuj/test.txt?dl=1",
+                split="test",
+            ),
+        ),
+        reader=readers.read_dair_lines,
+        license="other-dair-emotion-research",
+        redistribute="unknown",
+        train_weights="yes",
+        terms=_DAIR_TERMS,
+        citation=(
+            "Saravia et al. (2018), CARER: Contextualized Affect Representations for Emotion "
+            "Recognition, EMNLP."
+        ),
+        bibtex=_DAIR_BIBTEX,
+        homepage="https://huggingface.co/datasets/dair-ai/emotion",
+        language="en",
+        part_of="kaggle-emotions",
+    ),
+    Source(
+        name="kaggle-emotions",
+        title="Emotions, 416,809 rows (English)",
+        files=(SourceFile("kaggle-emotions/text.csv", None, part="all"),),
+        reader=readers.read_kaggle_emotions,
+        license="other-dair-emotion-research",
+        redistribute="unknown",
+        train_weights="yes",
+        terms=_DAIR_TERMS,
+        citation=(
+            "Nelgiriyewithana, Emotions, Kaggle; the full set from which dair-ai/emotion (Saravia "
+            "et al. 2018) was drawn."
+        ),
+        bibtex=_KAGGLE_BIBTEX,
+        homepage="https://www.kaggle.com/datasets/nelgiriyewithana/emotions",
+        language="en",
+        kaggle="nelgiriyewithana/emotions",
+    ),
+    Source(
+        name="go-emotions",
+        title="GoEmotions, simplified (English)",
+        files=tuple(
+            SourceFile(
+                f"go-emotions/{part}.tsv",
+                sha256,
+                part,
+                url=f"{_GO_EMOTIONS}{part}.tsv",
+                split=split,
+            )
+            for part, split, sha256 in _GO_EMOTIONS_FILES
+        ),
+        reader=readers.read_go_emotions,
+        license="CC-BY-4.0",
+        redistribute="yes",
+        train_weights="yes",
+        terms="CC BY 4.0.",
+        citation=("Demszky et al. (2020), GoEmotions: A Dataset of Fine-Grained Emotions, ACL."),
+        bibtex=_GO_EMOTIONS_BIBTEX,
+        homepage="https://github.com/google-research/google-research/tree/master/goemotions",
+        language="en",
+        label_names=GO_EMOTIONS,
     ),
 )
 
@@ -271,7 +481,13 @@ SOURCES: Mapping[str, Source] = {source.name: source for source in _ALL_SOURCES}
 EVALUATION_SOURCES: tuple[str, ...] = tuple(
     source.name for source in _ALL_SOURCES if source.train_weights == "no"
 )
-MERGED_SOURCES: tuple[str, ...] = tuple(name for name in SOURCES if name not in EVALUATION_SOURCES)
+ENGLISH_SOURCES: tuple[str, ...] = tuple(
+    source.name for source in _ALL_SOURCES if source.text_language == "en"
+)
+"""Sources of English text, which a merge takes only with translations of it."""
+MERGED_SOURCES: tuple[str, ...] = tuple(
+    name for name in SOURCES if name not in (*EVALUATION_SOURCES, *ENGLISH_SOURCES)
+)
 
 
 def get_source(name: str) -> Source:
@@ -301,63 +517,3 @@ def weights_license(sources: Iterable[str]) -> str:
         if source.license != "CC-BY-4.0":
             strictest = "CC-BY-NC-SA-4.0"
     return strictest
-
-
-def _locate(source: Source, file: SourceFile) -> Path:
-    origin = file.url or source.homepage or "the project's own data"
-    mirror = os.environ.get("MEMOTIONS_MIRROR")
-    if not mirror:
-        raise CorpusError(
-            f"{file.path} ({source.license}, from {origin}) is needed: set MEMOTIONS_MIRROR to a "
-            "folder that holds the corpus files"
-        )
-    path = Path(mirror) / file.path
-    if not path.is_file():
-        raise CorpusError(
-            f"{file.path} ({source.license}, from {origin}) is not in MEMOTIONS_MIRROR={mirror}"
-        )
-    return path
-
-
-def _verify(path: Path, file: SourceFile) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != file.sha256:
-        raise CorpusError(
-            f"{file.path}: sha256 is {digest[:12]}..., expected {file.sha256[:12]}...; "
-            "the file is truncated or was changed: get it again"
-        )
-
-
-def read_source(name: str, *, verify: bool = True) -> Iterator[Row]:
-    """Yield every row of a source, in file order, with the source's own labels.
-
-    Args:
-        name: a key of :data:`SOURCES`.
-        verify: compare each file with its recorded sha256 first.
-
-    Raises:
-        InputError: there is no source of that name.
-        CorpusError: a file is missing, damaged, or not in the expected format.
-    """
-    source = get_source(name)
-    for file in source.files:
-        path = _locate(source, file)
-        if verify:
-            _verify(path, file)
-        index = -1
-        for index, raw in enumerate(source.reader(path)):
-            row_id = raw.id or f"{name}-{file.part}-{index:05d}"
-            if raw.split is not None and raw.split not in _SPLIT_NAMES:
-                raise CorpusError(
-                    f"{file.path}, row {row_id}: unknown split {raw.split!r}; "
-                    f"expected one of: {', '.join(_SPLIT_NAMES)}"
-                )
-            yield Row(
-                id=row_id,
-                text=raw.text,
-                source=name,
-                source_label=raw.label.lower(),
-                split=file.split if raw.split is None else _SPLIT_NAMES[raw.split],
-            )
-        if index < 0:
-            raise CorpusError(f"{file.path} holds no row; get it again")

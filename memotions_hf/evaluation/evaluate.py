@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..corpus.merge import Example, MergedCorpus, evaluation_examples
-from ..corpus.sources import read_source
+from ..corpus.rows import read_source
 from ..labels import LABEL2ID, LABELS, map_source_label
 from ..text import grouping_key
 from .baselines import KeywordRule, MajorityClass, System, TfidfSVC

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from corpus_support import one_line_error, row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memotions_hf.corpus import MergedCorpus, MergeOptions, Row, merge
+from memotions_hf.corpus import MergedCorpus, MergeOptions, Row, merge, source_corpus
 from memotions_hf.corpus.merge import SPLITS, Example
+from memotions_hf.corpus.translation_cache import TranslationCache
 from memotions_hf.errors import CorpusError, InputError
 from memotions_hf.labels import LABELS
 from memotions_hf.text import grouping_key
@@ -235,6 +238,131 @@ ROWS = st.lists(
 )
 
 
+CONTRAST = "nyaman dipakai seharian penuh di kantor"
+LONG = "akhirnya skripsiku disetujui dosen pembimbing setelah tiga kali revisi besar di kampus"
+
+
+def test_near_equal_texts_of_different_labels_are_contrasts_and_stay() -> None:
+    corpus = merged(row(CONTRAST, "happy"), row("tidak " + CONTRAST, "sad"))
+    assert [example.label for example in corpus.examples] == ["happy", "sad"]
+    assert len({example.group for example in corpus.examples}) == 1
+    assert corpus.report.groups_of_several_labels == 1
+
+
+def test_of_texts_that_are_all_but_equal_the_majority_has_the_label() -> None:
+    corpus = merged(
+        row(LONG, "happy", id="a"),
+        row(LONG + " a", "happy", id="b"),
+        row(LONG + " i", "anger", id="c", source="emot", split="test"),
+    )
+    assert {example.id: example.split for example in corpus.examples} == {"a": "test", "b": "test"}
+    assert corpus.report.conflicting == {"emot": 1}
+    assert corpus.report.conflicts_by_majority == 1
+
+
+def test_texts_that_are_all_but_equal_all_go_without_a_majority() -> None:
+    corpus = merged(row(LONG, "happy"), row(LONG + " a", "anger", source="emot"))
+    assert corpus.examples == ()
+    assert corpus.report.conflicting == {"journal": 1, "emot": 1}
+
+
+def test_a_conflicting_text_of_an_official_test_holds_near_equal_ones_out() -> None:
+    corpus = merged(
+        row(CONTRAST, "happy", id="a", source="emot", split="test"),
+        row(CONTRAST, "sad", id="b", source="emot", split="train"),
+        row("tidak " + CONTRAST, "sad", id="c", source="emot", split="train"),
+        *distinct(50),
+    )
+    assert "a" not in by_id(corpus)
+    assert by_id(corpus)["c"].split == "test"
+
+
+def test_the_journal_keeps_its_splits_and_other_sources_give_a_tenth() -> None:
+    journal = [replace(r, split="train") for r in distinct(40)]
+    prdect = [replace(r, split="train") for r in distinct(40, "prdect")]
+    sizes = Counter((e.source, e.split) for e in merged(*journal, *prdect).examples)
+    assert sizes == {
+        ("journal", "train"): 40,
+        ("prdect", "train"): 32,
+        ("prdect", "validation"): 4,
+        ("prdect", "test"): 4,
+    }
+
+
+# Translations ------------------------------------------------------------------------------------
+
+ENGLISH = ("i feel happy today", "i am so afraid of the dark", "nobody has translated this")
+
+
+@pytest.fixture
+def with_translations(tmp_path: Path) -> MergeOptions:
+    path = tmp_path / "translations.sqlite"
+    with TranslationCache(path) as cache:
+        cache.put("google", [(ENGLISH[0], "aku senang hari ini"), (ENGLISH[1], "aku takut gelap")])
+    return MergeOptions(sources=("journal", "kaggle-emotions"), translations=path)
+
+
+def english(text: str, label: str, number: int = 0) -> Row:
+    return row(text, label, source="kaggle-emotions", id=f"kaggle-{number}")
+
+
+def test_an_english_source_is_merged_as_its_translations(with_translations: MergeOptions) -> None:
+    rows = [english(text, "joy", number) for number, text in enumerate(ENGLISH)]
+    corpus = merge(with_translations, rows=[*rows, row("biasa saja", "neutral")])
+    assert [example.text for example in corpus.examples] == [
+        "aku senang hari ini",
+        "aku takut gelap",
+        "biasa saja",
+    ]
+    assert [(e.lang, e.translated) for e in corpus.examples][1:] == [("en", True), ("id", False)]
+    assert corpus.report.untranslated == {"kaggle-emotions": 1}
+    assert corpus.report.read == {"kaggle-emotions": 3, "journal": 1}
+
+
+def test_a_translator_is_named_with_or_without_its_model(tmp_path: Path) -> None:
+    path = tmp_path / "translations.sqlite"
+    with TranslationCache(path) as cache:
+        cache.put("marian:one", [(ENGLISH[0], "aku senang")])
+        cache.put("marian:two", [(ENGLISH[0], "aku gembira")])
+        cache.put("google", [(ENGLISH[0], "saya senang")])
+
+    def text(translator: str) -> str:
+        options = MergeOptions(("kaggle-emotions",), translations=path, translator=translator)
+        return merge(options, rows=[english(ENGLISH[0], "joy")]).examples[0].text
+
+    assert (text("google"), text("marian:two")) == ("saya senang", "aku gembira")
+    with one_line_error(InputError, "'marian'", "several", "marian:one, marian:two"):
+        text("marian")
+    with one_line_error(InputError, "'bing'", "no translations", "google"):
+        text("bing")
+
+
+def test_without_translations_an_english_source_is_refused() -> None:
+    with one_line_error(InputError, "'kaggle-emotions'", "English", "corpus translate"):
+        MergeOptions(sources=("kaggle-emotions",))
+
+
+def test_two_translations_of_one_text_share_a_split(with_translations: MergeOptions) -> None:
+    other = Row("x", "gue hepi banget", "dair-emotion-id", "joy", "test", original=ENGLISH[0])
+    corpus = merge(with_translations, rows=[english("I feel happy, today!", "joy"), other])
+    assert corpus.report.untranslated == {"kaggle-emotions": 1}  # the cache holds exact texts
+    corpus = merge(with_translations, rows=[english(ENGLISH[0], "joy"), other, *distinct(30)])
+    examples = by_id(corpus)
+    assert examples["kaggle-0"].group == examples["x"].group
+    assert examples["kaggle-0"].split == examples["x"].split == "test"
+
+
+def test_an_untranslated_text_shares_the_split_of_its_translation() -> None:
+    corpus = merged(
+        replace(row("aku senang", id="t", source="emot", split="test"), original=ENGLISH[0]),
+        *distinct(30),
+    )
+    # The merged corpus keeps no originals; equal ids would lead to them in the real files.
+    own = source_corpus("dair-emotion", corpus, rows=[row("aku senang!", source="dair-emotion")])
+    (example,) = own.examples
+    assert (example.split, example.translated, example.lang) == ("test", False, "en")
+
+
 @settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(0, 3))
 def test_no_rows_leak(rows: list[Row], seed: int) -> None:
@@ -264,6 +392,21 @@ def test_no_rows_leak(rows: list[Row], seed: int) -> None:
     report = corpus.report
     gone = report.label_left_out + report.empty + report.duplicate + report.conflicting
     assert report.read == gone + report.kept
+
+
+@settings(max_examples=30, deadline=None)
+@given(ROWS, ROWS)
+def test_a_source_beside_the_merged_corpus_leaks_nothing(rows: list[Row], more: list[Row]) -> None:
+    corpus = merged(*rows)
+    own = source_corpus("isear-id", corpus, rows=[replace(r, source="isear-id") for r in more])
+    split_of = {grouping_key(example.text): example.split for example in corpus.examples}
+    official = {grouping_key(r.text) for r in more if r.split == "test"}
+    for example in own.examples:
+        key = grouping_key(example.text)
+        if key in split_of and key not in official:
+            assert example.split in (split_of[key], "test")
+        if example.split == "train":
+            assert split_of.get(key, "train") == "train"
 
 
 @settings(max_examples=10, deadline=None)

@@ -16,7 +16,14 @@ SHORT = "barang bagus sesuai gambar"
 
 
 def together(first: str, second: str, *others: str) -> bool:
-    groups = group_near_duplicates([grouping_key(text) for text in (first, second, *others)])
+    return together_in(group_near_duplicates(keys(first, second, *others)).groups)
+
+
+def keys(*texts: str) -> list[str]:
+    return [grouping_key(text) for text in texts]
+
+
+def together_in(groups: list[int]) -> bool:
     return groups[0] == groups[1]
 
 
@@ -58,23 +65,58 @@ def test_groups_are_joined_through_a_text_between_them() -> None:
     chain = [" ".join(words[i : i + 9]) for i in range(4)]
     first, *_, last = chain
     assert not together(first, last)
-    assert group_near_duplicates(chain) == [0, 0, 0, 0]
+    assert group_near_duplicates(chain).groups == [0, 0, 0, 0]
 
 
 def test_a_group_has_the_number_of_its_first_member() -> None:
-    keys = ["hujan turun sejak pagi", TWEET, SHORT, TWEET, "hujan turun sejak pagi"]
-    assert group_near_duplicates(keys) == [0, 1, 2, 1, 0]
+    texts = ["hujan turun sejak pagi", TWEET, SHORT, TWEET, "hujan turun sejak pagi"]
+    assert group_near_duplicates(texts).groups == [0, 1, 2, 1, 0]
 
 
 def test_nothing_gives_no_groups() -> None:
-    assert group_near_duplicates([]) == []
+    assert group_near_duplicates([]).groups == []
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text("abc ", max_size=12), max_size=20))
-def test_equal_keys_are_always_grouped(keys: list[str]) -> None:
-    groups = group_near_duplicates(keys)
-    assert len(groups) == len(keys)
-    assert all(groups[group] == group <= i for i, group in enumerate(groups))
-    for i, key in enumerate(keys):
-        assert groups[i] == groups[keys.index(key)]
+def test_equal_keys_are_always_grouped(texts: list[str]) -> None:
+    grouping = group_near_duplicates(texts)
+    for groups in (grouping.groups, grouping.twins):
+        assert len(groups) == len(texts)
+        assert all(groups[group] == group <= i for i, group in enumerate(groups))
+        for i, text in enumerate(texts):
+            assert groups[i] == groups[texts.index(text)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "twins"),
+    [
+        (TWEET, TWEET + " a", True),
+        (TWEET, TWEET.replace("skripsiku", "skripsi"), False),
+        (TWEET, TWEET + " dan sekarang aku mau tidur seharian tanpa diganggu siapa pun", False),
+        ("nyaman dipakai seharian penuh", "tidak nyaman dipakai seharian penuh", False),
+    ],
+)
+def test_twins_are_all_but_equal(first: str, second: str, twins: bool) -> None:
+    grouping = group_near_duplicates(keys(first, second))
+    assert together_in(grouping.groups)
+    assert together_in(grouping.twins) == twins
+
+
+def test_texts_of_one_link_are_grouped_and_no_twins() -> None:
+    texts = ["aku senang sekali", "saya sangat bahagia", "hujan turun sejak pagi", "lain lagi"]
+    grouping = group_near_duplicates(texts, ["one", "one", None, None])
+    assert grouping.groups == [0, 0, 2, 3]
+    assert grouping.twins == [0, 1, 2, 3]
+
+
+def test_texts_that_begin_alike_are_compared_by_the_rest_too() -> None:
+    # The second is in the first one's group by its beginning; the third resembles only it.
+    start = "promo gratis ongkir untuk semua pelanggan setia toko kami hari "
+    ends = [
+        "senin " * 12,
+        "ini kakak kandungku akhirnya lulus kuliah dengan nilai tertinggi di kampusnya yang jauh",
+    ]
+    third = "x" + start[20:] + ends[1]
+    grouping = group_near_duplicates(keys(start + ends[0], start + ends[1], third))
+    assert grouping.groups == [0, 0, 0]

@@ -1,202 +1,199 @@
-"""The registry of sources: what each entry states, and how its files are found and verified."""
+"""The registry of sources: what each entry states of its files, terms and citation."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from collections import Counter
-from pathlib import Path
+import re
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import pytest
-from corpus_support import needs_mirror, one_line_error
+from corpus_support import one_line_error
 
-from memotions_hf.corpus import EVALUATION_SOURCES, MERGED_SOURCES, SOURCES, read_source
-from memotions_hf.corpus import sources as sources_module
-from memotions_hf.corpus.readers import read_journal, read_split_translation
-from memotions_hf.corpus.sources import Source, SourceFile, get_source, weights_license
-from memotions_hf.errors import CorpusError, InputError
+from memotions_hf.corpus import (
+    ENGLISH_SOURCES,
+    EVALUATION_SOURCES,
+    MERGED_SOURCES,
+    SOURCES,
+    Source,
+)
+from memotions_hf.corpus.sources import get_source, weights_license
+from memotions_hf.errors import InputError
 from memotions_hf.labels import map_source_label
 
-ROWS = {
-    "journal": 3_500,
-    "emot": 3_521 + 440 + 440,
-    "saputri": 4_401,
-    "prdect": 5_400,
-    "dair-emotion-id": 15_968 + 1_993,
-    "go-emotions-neutral-id": 2_197,
-    "opinion": 7_080,
-}
+EVERY_SOURCE = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+LICENCES = re.compile(r"CC-BY(-NC)?(-SA|-ND)?-4\.0|other-[a-z]+(-[a-z]+)*")
 
 
-def test_the_first_sources_are_there_and_opinion_is_only_evaluated_on() -> None:
-    assert set(MERGED_SOURCES) == set(ROWS) - {"opinion"}
+def bibtex_fields(entry: str) -> tuple[str, str, dict[str, str]]:
+    """Return an entry's kind, key and fields, and fail where it is not well formed."""
+    head = re.match(r"@([a-z]+)\{([\w:-]+),\n", entry)
+    assert head, entry
+    fields: dict[str, str] = {}
+    at = head.end()
+    while name := re.compile(r"\s*([a-z]+) = \{").match(entry, at):
+        depth, end = 1, name.end()
+        while depth:
+            depth += {"{": 1, "}": -1}.get(entry[end], 0)  # runs off the end where unbalanced
+            end += 1
+        assert name[1] not in fields, f"{name[1]} twice in {entry}"
+        fields[name[1]] = entry[name.end() : end - 1]
+        assert entry[end] == ",", entry[end - 20 : end + 5]
+        at = end + 1
+    assert entry[at:].strip() == "}", entry[at:]
+    return head[1], head[2], fields
+
+
+def test_which_sources_are_merged_translated_or_only_evaluated_on() -> None:
+    assert MERGED_SOURCES == (
+        "journal",
+        "emot",
+        "saputri",
+        "prdect",
+        "dair-emotion-id",
+        "go-emotions-neutral-id",
+        "isear-id",
+    )
+    assert ENGLISH_SOURCES == ("dair-emotion", "kaggle-emotions", "go-emotions")
     assert EVALUATION_SOURCES == ("opinion",)
+    assert sorted((*MERGED_SOURCES, *ENGLISH_SOURCES, *EVALUATION_SOURCES)) == sorted(SOURCES)
 
 
-@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
-def test_every_source_states_its_terms(source: Source) -> None:
-    assert source.license
-    assert source.citation
-    assert source.terms
+def test_names_and_titles_name_one_source_each() -> None:
+    assert all(source.name == name for name, source in SOURCES.items())
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in SOURCES)
+    assert len({source.title for source in SOURCES.values()}) == len(SOURCES)
+
+
+@EVERY_SOURCE
+def test_a_source_states_its_terms(source: Source) -> None:
+    assert source.title.strip()
+    assert LICENCES.fullmatch(source.license)
+    assert source.terms.endswith(".")
+    assert source.citation.endswith(".")
+    assert source.language in ("en", "id")
+    assert source.homepage.startswith("https://") or source.bundled
+    for text in (source.title, source.terms, source.citation):
+        assert len(text.splitlines()) == 1
+
+
+@EVERY_SOURCE
+def test_a_source_states_its_files(source: Source) -> None:
     assert source.files
     assert len({file.part for file in source.files}) == len(source.files)
+    assert len({file.path for file in source.files}) == len(source.files)
     for file in source.files:
-        assert len(file.sha256) == 64
-        assert not Path(file.path).is_absolute()
+        path = PurePosixPath(file.path)
+        assert path.parts[0] == source.name
+        assert not path.is_absolute()
+        assert ".." not in path.parts
+        for sha256 in (file.sha256, *file.other_sha256):
+            assert re.fullmatch(r"[0-9a-f]{64}", sha256 or "") or sha256 is None
+        # Only what comes with this package or from Kaggle has no recorded checksum.
+        assert file.sha256 or source.bundled or source.kaggle
+        if file.url is not None:
+            assert urlsplit(file.url).scheme == "https"
+            assert " " not in file.url
+        assert file.split in ("train", "validation", "test", None)
 
 
-def test_no_source_of_unclear_terms_may_be_redistributed() -> None:
-    assert get_source("opinion").redistribute == "no"
-    assert get_source("opinion").train_weights == "no"
-    assert get_source("dair-emotion-id").redistribute != "yes"
+def test_a_file_belongs_to_one_source() -> None:
+    files = [file for source in SOURCES.values() for file in source.files]
+    assert len({file.path for file in files}) == len(files)
+    checksums = [file.sha256 for file in files if file.sha256]
+    assert len(set(checksums)) == len(checksums)
 
 
-def test_the_strictest_licence_of_the_training_data_decides_on_the_weights() -> None:
-    assert weights_license(["journal", "prdect"]) == "CC-BY-4.0"
-    assert weights_license(["journal", "emot"]) == "CC-BY-NC-SA-4.0"
-    with one_line_error(InputError, "opinion"):
-        weights_license(["journal", "opinion"])
+@EVERY_SOURCE
+def test_a_citation_is_well_formed_bibtex(source: Source) -> None:
+    kind, key, fields = bibtex_fields(source.bibtex)
+    assert key == source.citation_key
+    assert {"author", "title"} <= set(fields)
+    assert all(value.strip() for value in fields.values())
+    needed = {"article": {"journal", "year"}, "inproceedings": {"booktitle", "year"}, "misc": set()}
+    assert needed[kind] <= set(fields)
+    if "year" in fields:
+        assert re.fullmatch(r"(19|20)\d\d", fields["year"])
+    # "A and B and C", as BibTeX wants it: an "et al." would be taken for a name.
+    assert "et al" not in fields["author"]
 
 
-@pytest.mark.parametrize("name", ["", "Emot", "imdb"])
-def test_an_unknown_source_is_refused_with_the_known_ones(name: str) -> None:
-    with one_line_error(InputError, repr(name), "journal", "opinion"):
-        list(read_source(name))
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_without_a_mirror_the_message_says_what_is_needed(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.delenv("MEMOTIONS_MIRROR", raising=False)
-    source = SOURCES[name]
-    file = source.files[0]
-    origin = file.url or source.homepage or "the project's own data"
-    with one_line_error(CorpusError, "MEMOTIONS_MIRROR", file.path, source.license, origin):
-        next(read_source(name))
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_missing_file_is_named_with_its_licence_and_origin(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
-) -> None:
-    monkeypatch.setenv("MEMOTIONS_MIRROR", str(tmp_path))
-    source = SOURCES[name]
-    file = source.files[0]
-    origin = file.url or source.homepage or "the project's own data"
-    with one_line_error(CorpusError, str(tmp_path), file.path, source.license, origin):
-        next(read_source(name))
-
-
-def place(folder: Path, name: str, content: str) -> SourceFile:
-    file = SOURCES[name].files[0]
-    path = folder / file.path
-    path.parent.mkdir(parents=True)
-    path.write_text(content, encoding="utf-8")
-    return file
-
-
-@pytest.mark.parametrize("content", ["", "sad\tsedih\n"], ids=["empty", "changed"])
-def test_a_file_that_is_not_the_recorded_one_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
-) -> None:
-    file = place(tmp_path, "journal", content)
-    monkeypatch.setenv("MEMOTIONS_MIRROR", str(tmp_path))
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    with one_line_error(CorpusError, file.path, "sha256", digest[:12], file.sha256[:12]):
-        next(read_source("journal"))
-
-
-@pytest.fixture
-def small_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Source:
-    """A source of one file, ``small/rows.tsv``, which the test writes."""
-    source = dataclasses.replace(
-        SOURCES["journal"],
-        name="small",
-        files=(SourceFile("small/rows.tsv", "0" * 64, part="rows", split="validation"),),
-        reader=read_journal,
-    )
-    monkeypatch.setattr(sources_module, "SOURCES", {"small": source})
-    monkeypatch.setenv("MEMOTIONS_MIRROR", str(tmp_path))
-    (tmp_path / "small").mkdir()
-    return source
-
-
-def test_rows_without_an_id_are_numbered_within_their_file(
-    small_source: Source, tmp_path: Path
-) -> None:
-    (tmp_path / "small/rows.tsv").write_text("Sad\tsedih\nhappy\tsenang\n", encoding="utf-8")
-    first, second = read_source("small", verify=False)
-    assert (first.id, second.id) == ("small-rows-00000", "small-rows-00001")
-    assert first.source_label == "sad"
-    assert (first.text, first.split, first.source) == ("sedih", "validation", "small")
-
-
-def test_a_file_without_rows_is_refused(small_source: Source, tmp_path: Path) -> None:
-    (tmp_path / "small/rows.tsv").write_text("\n\n", encoding="utf-8")
-    with one_line_error(CorpusError, "small/rows.tsv", "no row"):
-        list(read_source("small", verify=False))
+def test_a_citation_key_stands_for_one_entry() -> None:
+    entries = {(source.citation_key, source.bibtex) for source in SOURCES.values()}
+    assert len({key for key, _ in entries}) == len(entries)
 
 
 @pytest.mark.parametrize(
-    ("upstream", "split"),
-    [("train", "train"), ("dev", "validation"), ("valid", "validation"), ("test", "test")],
+    "broken",
+    [
+        "@misc{x,\n  title = {a {b},\n}",
+        "@misc{x,\n  title = {a}}\n}",
+        "@misc{x,\n  title = {a},\n  title = {b},\n}",
+        "misc{x}",
+    ],
 )
-def test_upstream_splits_have_one_name_here(
-    monkeypatch: pytest.MonkeyPatch,
-    small_source: Source,
-    tmp_path: Path,
-    upstream: str,
-    split: str,
-) -> None:
-    source = dataclasses.replace(small_source, reader=read_split_translation)
-    monkeypatch.setattr(sources_module, "SOURCES", {"small": source})
-    path = tmp_path / "small/rows.tsv"
-    path.write_text(f"id\tlabel\ttext\tsplit\nx7\tneutral\tbiasa\t{upstream}\n", encoding="utf-8")
-    (only,) = read_source("small", verify=False)
-    assert (only.id, only.split) == ("x7", split)
+def test_the_check_of_bibtex_finds_what_is_broken(broken: str) -> None:
+    with pytest.raises((AssertionError, IndexError)):
+        bibtex_fields(broken)
 
 
-@pytest.mark.parametrize("upstream", ["", "Train", "all"])
-def test_an_unknown_split_is_named_with_its_row(
-    monkeypatch: pytest.MonkeyPatch, small_source: Source, tmp_path: Path, upstream: str
-) -> None:
-    source = dataclasses.replace(small_source, reader=read_split_translation)
-    monkeypatch.setattr(sources_module, "SOURCES", {"small": source})
-    path = tmp_path / "small/rows.tsv"
-    path.write_text(f"id\tlabel\ttext\tsplit\nx7\tneutral\tbiasa\t{upstream}\n", encoding="utf-8")
-    with one_line_error(CorpusError, "small/rows.tsv", "x7", repr(upstream), "train"):
-        list(read_source("small", verify=False))
-
-
-@needs_mirror
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_source_of_the_mirror_reads_completely(name: str) -> None:
-    rows = list(read_source(name))
-    assert len(rows) == ROWS[name]
-    assert len({row.id for row in rows}) == len(rows)
-    assert all(row.text.strip() and row.source == name for row in rows)
-    for label in {row.source_label for row in rows}:
-        map_source_label(label)
-
-
-@needs_mirror
-def test_official_splits_of_the_mirror() -> None:
-    assert Counter(row.split for row in read_source("emot")) == {
-        "train": 3_521,
-        "validation": 440,
-        "test": 440,
+def test_no_source_of_unclear_terms_may_be_redistributed() -> None:
+    assert {name: source.redistribute for name, source in SOURCES.items()} == {
+        "journal": "yes",
+        "emot": "yes",
+        "saputri": "yes",
+        "prdect": "yes",
+        "dair-emotion-id": "unknown",
+        "go-emotions-neutral-id": "yes",
+        "isear-id": "unknown",
+        "opinion": "no",
+        "dair-emotion": "unknown",
+        "kaggle-emotions": "unknown",
+        "go-emotions": "yes",
     }
-    assert {row.split for row in read_source("saputri")} == {None}
-    assert {row.split for row in read_source("opinion")} == {"test"}
-    assert {row.split for row in read_source("go-emotions-neutral-id")} == {
-        "train",
-        "validation",
-        "test",
-    }
+    for source in SOURCES.values():
+        assert (source.redistribute == "unknown") == source.license.startswith("other-")
+        if source.redistribute == "unknown":
+            assert "Decided here" in source.terms
+        if "-ND" in source.license:
+            assert source.redistribute == source.train_weights == "no"
 
 
-@needs_mirror
-def test_the_journal_of_the_mirror_is_balanced() -> None:
-    counts = Counter(row.source_label for row in read_source("journal"))
-    assert counts == dict.fromkeys(("sad", "happy", "neutral", "anger", "fear"), 700)
+def test_the_strictest_licence_of_the_training_data_decides_on_the_weights() -> None:
+    assert weights_license(["journal", "prdect", "go-emotions-neutral-id"]) == "CC-BY-4.0"
+    assert weights_license(["journal", "emot"]) == "CC-BY-NC-SA-4.0"
+    assert weights_license(["isear-id"]) == "CC-BY-NC-SA-4.0"
+    assert weights_license(MERGED_SOURCES) == "CC-BY-NC-SA-4.0"
+    with one_line_error(InputError, "opinion"):
+        weights_license(["journal", "opinion"])
+    with one_line_error(InputError, "'imdb'", "journal"):
+        weights_license(["imdb"])
+
+
+@EVERY_SOURCE
+def test_a_translation_is_of_a_source_in_english(source: Source) -> None:
+    assert not (source.translated and source.language == "id")
+    assert source.text_language == ("en" if source.name in ENGLISH_SOURCES else "id")
+    if source.translation_of is not None:
+        assert source.translated
+        assert source.translation_of in ENGLISH_SOURCES
+        original = get_source(source.translation_of)
+        assert (original.license, original.redistribute) == (source.license, source.redistribute)
+
+
+@EVERY_SOURCE
+def test_its_own_names_for_labels_are_known_here(source: Source) -> None:
+    for name in source.label_names or ():
+        map_source_label(name, names=source.label_names)
+
+
+def test_the_projects_own_data_has_no_other_origin() -> None:
+    (name,) = [name for name, source in SOURCES.items() if source.bundled]
+    assert name == "journal"
+    assert get_source(name).fixed_splits
+    assert all(file.url is None for file in get_source(name).files)
+
+
+@pytest.mark.parametrize("name", ["", "Emot", "imdb", "emot\n", "sad\nhappy"])
+def test_an_unknown_source_is_refused_with_the_known_ones(name: str) -> None:
+    with one_line_error(InputError, repr(name), "journal", "opinion", "go-emotions"):
+        get_source(name)

@@ -1,7 +1,7 @@
 """A small Hugging Face Hub on the loopback interface, for the unmodified Hub client.
 
-Keeps model repositories in memory: commits, branches, regular and LFS files. It speaks the part of
-the Hub's HTTP interface that creating, pushing, listing and downloading a model need.
+Keeps model and data set repositories in memory: commits, branches, regular and LFS files. It speaks
+the part of the Hub's HTTP interface that creating, pushing, listing and downloading them need.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 WRITE_TOKEN = "hf_loopbackWriteToken"
 READ_TOKEN = "hf_loopbackReadToken"
 OWNER = "memotions"
-_LFS_SUFFIXES = (".onnx", ".h5", ".png")
+_LFS_SUFFIXES = (".onnx", ".h5", ".png", ".parquet")
 
 
 @dataclass
@@ -129,14 +129,14 @@ class _Handler(BaseHTTPRequestHandler):
         ("GET", r"/api/whoami-v2", "whoami"),
         ("POST", r"/api/validate-yaml", "validate_yaml"),
         ("POST", r"/api/repos/create", "create_repo"),
-        ("GET", r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", "model_info"),
-        ("GET", r"/api/models/([^/]+/[^/]+)/tree/([^/]+)/?(.*)", "tree"),
-        ("POST", r"/api/models/([^/]+/[^/]+)/preupload/([^/]+)", "preupload"),
-        ("POST", r"/api/models/([^/]+/[^/]+)/commit/([^/]+)", "commit"),
-        ("POST", r"/api/models/([^/]+/[^/]+)/branch/([^/]+)", "create_branch"),
-        ("POST", r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", "lfs_batch"),
+        ("GET", r"/api/((?:models|datasets)/[^/]+/[^/]+)(?:/revision/([^/]+))?", "model_info"),
+        ("GET", r"/api/((?:models|datasets)/[^/]+/[^/]+)/tree/([^/]+)/?(.*)", "tree"),
+        ("POST", r"/api/((?:models|datasets)/[^/]+/[^/]+)/preupload/([^/]+)", "preupload"),
+        ("POST", r"/api/((?:models|datasets)/[^/]+/[^/]+)/commit/([^/]+)", "commit"),
+        ("POST", r"/api/((?:models|datasets)/[^/]+/[^/]+)/branch/([^/]+)", "create_branch"),
+        ("POST", r"/((?:datasets/)?[^/]+/[^/]+)\.git/info/lfs/objects/batch", "lfs_batch"),
         ("PUT", r"/lfs/([0-9a-f]{64})", "lfs_upload"),
-        ("HEAD|GET", r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "download"),
+        ("HEAD|GET", r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)", "download"),
     )
 
     def handle_any(self) -> None:
@@ -149,7 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
                 for methods, pattern, name in self.routes:
                     match = re.fullmatch(pattern, split.path)
                     if match and self.command in methods.split("|"):
-                        groups = (unquote(group or "") for group in match.groups())
+                        groups = [unquote(group or "") for group in match.groups()]
+                        # Model repositories are known without their type.
+                        groups[:1] = [group.removeprefix("models/") for group in groups[:1]]
                         getattr(self, name)(*groups)
                         return
                 raise _HubError(404, "", f"no route for {self.command} {split.path}")
@@ -220,6 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
         repo_id = f"{request.get('organization') or OWNER}/{request['name']}"
         if not repo_id.startswith(f"{OWNER}/"):
             raise _HubError(403, "", "you may not write to this namespace")
+        if request.get("type") == "dataset":
+            repo_id = f"datasets/{repo_id}"
         exists = repo_id in self.hub.repos
         if not exists:
             self.hub.create(repo_id, private=request.get("visibility") == "private")
@@ -228,18 +232,35 @@ class _Handler(BaseHTTPRequestHandler):
     def model_info(self, repo_id: str, revision: str) -> None:
         repo, sha = self.state(repo_id, revision)
         files = [{"rfilename": path} for path in sorted(repo.commits[sha])]
-        self.reply_json({"id": repo_id, "sha": sha, "private": repo.private, "siblings": files})
+        self.reply_json(
+            {
+                "id": repo_id.removeprefix("datasets/"),
+                "sha": sha,
+                "private": repo.private,
+                "siblings": files,
+            }
+        )
 
     def tree(self, repo_id: str, revision: str, folder: str) -> None:
         repo, sha = self.state(repo_id, revision)
-        entries = []
+        prefix = f"{folder}/" if folder else ""
+        deep = self.query.get("recursive") == ["true"]
+        entries: dict[str, dict[str, Any]] = {}
         for path, data in sorted(repo.commits[sha].items()):
+            if not path.startswith(prefix):
+                continue
+            name, *below = path.removeprefix(prefix).split("/")
+            if below and not deep:
+                entry = {"type": "directory", "path": prefix + name, "size": 0, "oid": "0" * 40}
+                entries[prefix + name] = entry
+                continue
             entry = {"type": "file", "path": path, "size": len(data), "oid": _blob_id(data)}
             if _is_lfs(path):
                 entry["lfs"] = {"oid": _sha256(data), "size": len(data), "pointerSize": 130}
-            if path.startswith(folder):
-                entries.append(entry)
-        self.reply_json(entries)
+            entries[path] = entry
+        if folder and not entries:
+            raise _HubError(404, "EntryNotFound", f"{folder} does not exist")
+        self.reply_json(list(entries.values()))
 
     def preupload(self, repo_id: str, revision: str) -> None:
         self.require_write()

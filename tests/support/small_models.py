@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from memotions_hf.corpus.sources import read_source
+from memotions_hf.corpus import read_source
 from memotions_hf.modeling.artifact import ArtifactConfig
 from memotions_hf.modeling.bilstm import BiLSTMConfig, build_bilstm
 from memotions_hf.modeling.hub import MemotionsBiLSTM

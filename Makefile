@@ -2,7 +2,8 @@
 # make test         every check and test, in an environment with the development extras
 # make constraints  pins the newest versions that pyproject.toml allows in constraints.txt
 # make model        trains and evaluates the bundled model (needs MEMOTIONS_MIRROR; half an hour)
-# make benchmarks   measures start-up and a stream of a million lines (a quarter of an hour)
+# make corpus       builds the corpus in build/, and its checked-in card (needs MEMOTIONS_MIRROR)
+# make benchmarks   measures start-up, a stream of a million lines and the merge (half an hour)
 # make readme       writes the README's tables and picture from what the two above left
 # make clean        removes both environments and every cache
 
@@ -17,7 +18,7 @@ TEST_ENV := CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS
 	KERAS_BACKEND=tensorflow TOKENIZERS_PARALLELISM=false
 
 .DELETE_ON_ERROR:
-.PHONY: run test constraints model benchmarks readme clean python
+.PHONY: run test constraints model corpus benchmarks readme clean python
 
 run: $(RUN)/installed
 	@$(RUN)/bin/memotions predict
@@ -48,7 +49,7 @@ constraints: | python
 	{ echo "# Made by 'make constraints': pip install '.[dev]' in a fresh environment, then pip freeze."; \
 	  echo "# Used by 'make run' and 'make test'; pyproject.toml holds the bounds."; \
 	  $(FRESH)/bin/python $(PIP) freeze --all --exclude pip --exclude wheel \
-	    --exclude memotions-hf; } > constraints.new
+	    --exclude memotions-hf | sed 's/+cpu$$//'; } > constraints.new
 	mv constraints.new constraints.txt
 	rm -rf $(FRESH) build
 
@@ -64,9 +65,19 @@ model: $(DEV)/installed
 	cp -r $(MODEL)/. $(BUNDLED)
 	rm $(BUNDLED)/model.weights.h5 $(BUNDLED)/metadata.json
 
+CORPUS := build/memotions-corpus
+CARD := dataset_scripts/memotions-corpus
+
+corpus: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/corpus_checks.py
+	$(DEV)/bin/memotions corpus build $(CORPUS) --overwrite
+	rm -rf $(CARD)/plots
+	cp -r $(CORPUS)/README.md $(CORPUS)/statistics.json $(CORPUS)/plots $(CARD)
+
 benchmarks: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/startup.py
 	$(DEV)/bin/python benchmarks/predict_stream.py
+	$(DEV)/bin/python benchmarks/merge_corpus.py
 
 readme: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/readme_tables.py

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import __version__
+from . import __version__, cli_corpus
 from .errors import InputError, MemotionsError
 
 EXIT_OK = 0
@@ -77,7 +77,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_predict_parser(commands)
     _add_train_parser(commands)
     _add_evaluate_parser(commands)
-    _add_corpus_parser(commands)
+    cli_corpus.add_parser(commands)
     return parser
 
 
@@ -160,16 +160,6 @@ def _add_evaluate_parser(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
     parser.set_defaults(run=_run_develop("run_evaluate"))
-
-
-def _add_corpus_parser(commands: Any) -> None:
-    parser = commands.add_parser("corpus", help="what the merged corpus holds")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    stats = actions.add_parser(
-        "stats", help="rows by source, label and split, and what was removed"
-    )
-    stats.add_argument("--json", action="store_true", help="print as JSON")
-    stats.set_defaults(run=_run_develop("run_corpus_stats"))
 
 
 def _run_develop(name: str) -> Callable[[argparse.Namespace], int]:

@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 BUNDLED = ROOT / "memotions_hf" / "bundled" / "memotions-bilstm"
 RESULTS = ROOT / "benchmarks" / "results"
+CORPUS = ROOT / "dataset_scripts" / "memotions-corpus"
+MEASUREMENTS = ROOT / "memotions_hf" / "data" / "measurements.json"
+SPLITS = ("train", "validation", "test")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -59,6 +62,54 @@ def _facts(metrics: Mapping[str, Any]) -> str:
     )
 
 
+def _corpus() -> str:
+    """Return the rows of the merged config by source and split, from the statistics of its card."""
+    statistics = _read_json(CORPUS / "statistics.json")
+    counts: Mapping[str, Mapping[str, int]] = statistics["configs"]["merged"]["sources"]
+    licences = {name: source["license"] for name, source in statistics["sources"].items()}
+    rows = [
+        [name, *(f"{splits.get(split, 0):,}" for split in SPLITS), licences[name]]
+        for name, splits in counts.items()
+    ]
+    total = [sum(splits.get(split, 0) for splits in counts.values()) for split in SPLITS]
+    rows.append(["together", *(f"{count:,}" for count in total), ""])
+    return markdown_table(["source", *SPLITS, "licence"], rows)
+
+
+def _leak() -> str:
+    leak = _read_json(MEASUREMENTS)["leak"]
+    rows = [
+        [name, f"{leak[key]['test_rows']:,}", f"{leak[key]['accuracy']:.3f}", f1(leak[key])]
+        for name, key in (
+            ("memotions-2024", "naive"),
+            ("... its test rows with a copy in train", "naive_seen"),
+            ("... its other test rows", "naive_unseen"),
+            ("the same sources, leak-free", "leak_free"),
+        )
+    ]
+    return markdown_table([leak["model"], "test rows", "accuracy", "macro-F1"], rows)
+
+
+def f1(score: Mapping[str, float]) -> str:
+    """Return a macro-F1 as it is printed."""
+    return f"{score['macro_f1']:.3f}"
+
+
+def _merge_speed() -> str:
+    runs = _read_json(RESULTS / "merge_corpus.json")["runs"]
+    rows = [
+        [
+            f"{run['english_rows']:,}",
+            f"{run['rows_read']:,}",
+            f"{run['seconds']:.0f} s",
+            f"{run['peak_resident_mb'] / 1000:.1f} GB",
+        ]
+        for run in runs
+    ]
+    header = ["translated rows merged with all sources", "rows in all", "time", "peak memory"]
+    return markdown_table(header, rows)
+
+
 def sections() -> dict[str, str]:
     """Return what belongs between each pair of markers."""
     metrics = _read_json(BUNDLED / "metrics.json")
@@ -68,6 +119,9 @@ def sections() -> dict[str, str]:
         "per-class": per_class_table(evaluation, MAIN_SET),
         "details": detail_table(evaluation, MAIN_SYSTEM),
         "facts": _facts(metrics),
+        "corpus": _corpus(),
+        "leak": _leak(),
+        "merge-speed": _merge_speed(),
     }
 
 

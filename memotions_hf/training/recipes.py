@@ -17,7 +17,8 @@ class Recipe:
     ``train_max_length`` and ``max_length`` are in tokens: longer texts are cut in training, to
     bound the cost of a batch, and in serving. ``subword_dropout`` is the BPE-dropout rate of the
     training texts (Provilkov et al. 2020), ``token_dropout`` the share of their tokens read as
-    unknown, ``weight_decay`` AdamW's (Loshchilov and Hutter 2019).
+    unknown, ``neutral_tokens`` are always read as unknown in serving, ``weight_decay`` is AdamW's
+    (Loshchilov and Hutter 2019).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Recipe:
     class_weights: bool = True
     batch_size: int = 64
     learning_rate: float = 2e-3
+    neutral_tokens: tuple[str, ...] = ("🥲",)
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
     warmup_epochs: float = 0.5
@@ -52,7 +54,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe for recipe in (Recipe(name="memotions-bilstm", version=1),)
+    recipe.name: recipe for recipe in (Recipe(name="memotions-bilstm", version=2),)
 }
 
 

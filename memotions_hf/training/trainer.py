@@ -28,7 +28,7 @@ from ..modeling.artifact import TRAINING_LOG_FILE, ArtifactConfig
 from ..modeling.bilstm import BiLSTMConfig, build_bilstm
 from ..modeling.export import round_to_half
 from ..modeling.hub import MemotionsBiLSTM
-from ..tokenization import encode_batch, pad_batch, train_tokenizer
+from ..tokenization import UNK_ID, encode_batch, pad_batch, train_tokenizer
 from .batches import TrainingBatches
 from .recipes import Recipe
 from .subword_dropout import SubwordSampler
@@ -244,6 +244,21 @@ def _fit(
     )
 
 
+def neutralise(model: keras.Model, token_ids: Sequence[int | None]) -> None:
+    """Give tokens the embedding of the unknown one, so that they say nothing on their own.
+
+    The emoji of tears stands in sad, relieved and laughing texts alike, but in the journal entries
+    almost only in happy ones: what a model learns from it is an accident of the data. The unknown
+    token is at hand, since token dropout taught the model to read past it. None is no token.
+    """
+    embedding = model.get_layer("embedding")
+    (weights,) = embedding.get_weights()
+    for token_id in token_ids:
+        if token_id is not None:
+            weights[token_id] = weights[UNK_ID]
+    embedding.set_weights([weights])
+
+
 def _corpus_facts(corpus: MergedCorpus) -> dict[str, Any]:
     counts = Counter((example.source, example.split) for example in corpus.examples)
     sources: dict[str, dict[str, Any]] = {}
@@ -315,6 +330,7 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
         log = read_log(folder / TRAINING_LOG_FILE)
     model.load_weights(folder / _BEST_WEIGHTS)
 
+    neutralise(model, [tokenizer.token_to_id(token) for token in recipe.neutral_tokens])
     temperature = fit_temperature(predict_ids(model, validation_ids), validation.labels)
     fold_temperature(model, temperature)
     round_to_half(model)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from memotions_hf.cards.tables import detail_table, macro_f1_table, per_class_table
+from memotions_hf.corpus import Row
 from memotions_hf.corpus.merge import MergeOptions, merge
-from memotions_hf.corpus.sources import Row
 from memotions_hf.evaluation.baselines import KEYWORDS, KeywordRule, MajorityClass, TfidfSVC
 from memotions_hf.evaluation.evaluate import (
     OPINION,

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("keras", reason="training needs the train extra")
 
+from memotions_hf.corpus import Row
 from memotions_hf.corpus.merge import MergeOptions, merge
-from memotions_hf.corpus.sources import Row
 from memotions_hf.errors import InputError
 from memotions_hf.labels import LABELS
 from memotions_hf.modeling.artifact import TRAINING_LOG_FILE as LOG_FILE
@@ -97,6 +97,14 @@ def test_the_model_folder_answers_as_the_trained_model_does(result, corpus, tmp_
     np.testing.assert_allclose(reloaded, expected, atol=1e-4)
     assert (folder / "plots" / "learning_curve.png").is_file()
     assert (folder / LOG_FILE).read_bytes() == result.log_path.read_bytes()
+
+
+def test_a_neutral_token_says_nothing(corpus, tmp_path):
+    recipe = dataclasses.replace(TINY, epochs=1, neutral_tokens=("takut", "🥲"))
+    result = train(recipe, tmp_path / "run", corpus=corpus)
+    texts = ["catatan takut cemas", "catatan \u4e00 cemas"]  # a character that it has never seen
+    neutral, unknown = predict_ids(result.model, encode_batch(result.tokenizer, texts, 64))
+    np.testing.assert_allclose(neutral, unknown, atol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_model(result, corpus, tmp_path):

@@ -126,7 +126,9 @@ def _add_translate(actions: Any) -> None:
         "--cache", type=Path, metavar="FILE", help="translation cache; default: in the user's cache"
     )
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="texts a call (32)")
-    parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="calls at once (4)")
+    parser.add_argument(
+        "--concurrency", type=int, metavar="N", help="calls at once (google: 4, marian: 1)"
+    )
     parser.add_argument(
         "--retries", type=int, default=5, metavar="N", help="repetitions of a failed call (5)"
     )
@@ -297,7 +299,13 @@ def run_translate(args: argparse.Namespace) -> int:
         done += count
         line(f"translating {args.source}", done, len(texts))
 
-    numbers = {name: getattr(args, name) for name in ("batch_size", "concurrency", "retries")}
+    numbers = {
+        "batch_size": args.batch_size,
+        "retries": args.retries,
+        "concurrency": args.concurrency,
+    }
+    if args.concurrency is None:  # a model on this machine uses every core for one call
+        numbers["concurrency"] = 1 if args.translator == "marian" else 4
     with TranslationCache(path) as cache:
         if args.engine == "ray":
             report = translate_with_ray(texts, make, cache, progress=progress, **numbers)

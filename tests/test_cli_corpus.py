@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.small_corpus import write_small_mirror
+from support.translation_server import TranslationServer
 
 from memotions_hf.cli import main
 from memotions_hf.cli_corpus import ProgressLine
@@ -84,6 +85,26 @@ def test_english_rows_are_merged_with_their_translations(
     assert merge["read"]["kaggle-emotions"] == 3
     assert merge["untranslated"] == {"kaggle-emotions": 2}
     assert merge["kept"]["kaggle-emotions"] == 1
+
+
+def test_a_translation_is_kept_and_merged(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    constants = pytest.importorskip("deep_translator.constants", reason="needs the translate extra")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    translate = ["corpus", "translate", "dair-emotion", "--cache", "cache.sqlite"]
+    with TranslationServer() as server:
+        monkeypatch.setitem(constants.BASE_URLS, "GOOGLE_TRANSLATE", server.url)
+        assert main([*translate, "--limit", "3"]) == 0
+        assert "3 texts by google: 0 were translated before, 3 now" in capsys.readouterr().out
+        assert main(translate) == 0
+    captured = capsys.readouterr()
+    assert "4 texts by google: 3 were translated before, 1 now, 0 failed" in captured.out
+    assert "translating dair-emotion: 4 of 4 texts" in captured.err
+    assert "happy" not in captured.err  # no text in a log
+    merged = ["--exclude", OTHERS, "--with", "dair-emotion", "--translations", "cache.sqlite"]
+    assert main(["corpus", "stats", "--json", *merged]) == 0
+    assert json.loads(capsys.readouterr().out)["merge"]["kept"]["dair-emotion"] == 4
 
 
 def test_stats_print_tables(mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -268,7 +268,9 @@ def publish_folder(
             repo_id, repo_type="dataset", private=private, exist_ok=True
         ).repo_id
         if card is not None:
-            (folder / CARD_FILE).write_text(card(folder, repo_id), encoding="utf-8")
+            draft = folder / f".{CARD_FILE}.new"
+            draft.write_text(card(folder, repo_id), encoding="utf-8")
+            draft.replace(folder / CARD_FILE)
         if revision is not None and not create_pr:
             api.create_branch(repo_id, branch=revision, repo_type="dataset", exist_ok=True)
         head = api.repo_info(repo_id, repo_type="dataset", revision=revision).sha

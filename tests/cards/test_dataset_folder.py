@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import DatasetCard
+from support.loopback_hub import LoopbackHub, run_client
 
 from memotions_hf.cards.dataset_folder import name_repository, read_config, write_card
 from memotions_hf.corpus import MergeOptions
@@ -77,6 +78,25 @@ def test_for_the_hub_the_card_names_its_repository(build: Path) -> None:
     assert 'load_dataset("memotions/small-corpus", "merged"' in card
     assert "memotions/small-corpus" not in before
     assert DatasetCard(card).data.license == "cc-by-4.0"
+
+
+def test_the_command_publishes_with_a_card_of_the_repository(build: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(build, tmp_path / "copy")
+    arguments = ["corpus", "publish", "small-corpus", "--folder", str(folder)]
+    publish = f"from memotions_hf.cli import main; main({arguments})"
+    load = (
+        "import datasets; merged = datasets.load_dataset('memotions/small-corpus'); "
+        "print(sum(map(len, merged.values())))"
+    )
+    with LoopbackHub() as hub:
+        push = run_client(publish, hub.url, tmp_path / "hf")
+        repo = hub.repos["datasets/memotions/small-corpus"]
+        files = repo.commits[repo.branches["main"]]
+        rows = run_client(load, hub.url, tmp_path / "other").stdout.split()
+    assert push.stdout.startswith(hub.url), push.stderr
+    assert 'load_dataset("memotions/small-corpus", "merged"' in files["README.md"].decode()
+    assert "plots/text_length.png" in files
+    assert rows[-1:] == [str(sum(map(len, config_rows("merged", OWN).values())))]
 
 
 def test_a_folder_without_its_statistics_is_refused(build: Path, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 # make test         every check and test, in an environment with the development extras
 # make constraints  pins the newest versions that pyproject.toml allows in constraints.txt
 # make model        trains and evaluates the bundled model (needs MEMOTIONS_MIRROR; half an hour)
+# make detector     trains and measures the crisis detector (a minute)
 # make corpus       builds the corpus in build/, and its checked-in card (needs MEMOTIONS_MIRROR)
-# make benchmarks   measures start-up, a stream of a million lines and the merge (half an hour)
+# make benchmarks   measures start-up, a stream of a million lines, the merge and the suggestions
+#                   (half an hour)
 # make readme       writes the README's tables and picture from what the two above left
 # make clean        removes both environments and every cache
 
@@ -18,7 +20,7 @@ TEST_ENV := CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS
 	KERAS_BACKEND=tensorflow TOKENIZERS_PARALLELISM=false
 
 .DELETE_ON_ERROR:
-.PHONY: run test constraints model corpus benchmarks readme clean python
+.PHONY: run test constraints model detector corpus benchmarks readme clean python
 
 run: $(RUN)/installed
 	@$(RUN)/bin/memotions predict
@@ -65,6 +67,9 @@ model: $(DEV)/installed
 	cp -r $(MODEL)/. $(BUNDLED)
 	rm $(BUNDLED)/model.weights.h5 $(BUNDLED)/metadata.json
 
+detector: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/crisis_detector.py
+
 CORPUS := build/memotions-corpus
 CARD := dataset_scripts/memotions-corpus
 
@@ -78,6 +83,8 @@ benchmarks: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/startup.py
 	$(DEV)/bin/python benchmarks/predict_stream.py
 	$(DEV)/bin/python benchmarks/merge_corpus.py
+	$(DEV)/bin/python benchmarks/local_engine.py
+	$(DEV)/bin/python benchmarks/gemini_faults.py
 
 readme: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/readme_tables.py

@@ -110,6 +110,42 @@ def _merge_speed() -> str:
     return markdown_table(header, rows)
 
 
+def _crisis() -> str:
+    result = _read_json(RESULTS / "crisis_detector.json")
+    rows = (
+        ("crises that are found", "held_out", "recall"),
+        ("... of what is found, crises", "held_out", "precision"),
+        ("look-alikes taken for one", "held_out", "false_alarms"),
+        ("ordinary entries taken for one", "journal_test", "false_alarms"),
+    )
+    tiers = ("crisis", "crisis_or_concern")
+    cells = [
+        [name, *(_share(result[part][tier][key]) for tier in tiers)] for name, part, key in rows
+    ]
+    return markdown_table(["", "the message", "the message, or the line below"], cells)
+
+
+def _share(value: Mapping[str, Any]) -> str:
+    low, high = value["interval"]
+    return f"{value['share']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _suggestions() -> str:
+    local = _read_json(RESULTS / "local_engine.json")
+    call, check = local["call_milliseconds"], local["crisis_check_milliseconds"]
+    topics = local["topics"]
+    return markdown_table(
+        ["the embedded engine", "figure"],
+        [
+            ["a suggestion, with the crisis check", f"{call['median']} ms ({call['p99']} ms)"],
+            ["the crisis check alone", f"{check['median']} ms ({check['p99']} ms)"],
+            ["opening it", f"{local['open_seconds']:.1f} s"],
+            ["entries that get a topic", f"{topics['given_a_topic']:.0%}"],
+            ["... the one that a reader gave", f"{topics['of_those_the_readers']:.0%}"],
+        ],
+    )
+
+
 def sections() -> dict[str, str]:
     """Return what belongs between each pair of markers."""
     metrics = _read_json(BUNDLED / "metrics.json")
@@ -122,6 +158,8 @@ def sections() -> dict[str, str]:
         "corpus": _corpus(),
         "leak": _leak(),
         "merge-speed": _merge_speed(),
+        "crisis": _crisis(),
+        "suggestions": _suggestions(),
     }
 
 

@@ -13,9 +13,12 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "EMOTIONS": ".labels",
     "LABELS": ".labels",
+    "Companion": ".suggestions",
     "EmotionClassifier": ".inference",
     "MemotionsBiLSTM": ".modeling.hub",
     "MemotionsError": ".errors",
+    "Suggestion": ".suggestions",
+    "SuggestionEngine": ".suggestions",
     "load_corpus": ".corpus",
     "normalise": ".text",
     "parse_label": ".labels",
@@ -27,14 +30,18 @@ if TYPE_CHECKING:
     from .inference import EmotionClassifier
     from .labels import EMOTIONS, LABELS, parse_label
     from .modeling.hub import MemotionsBiLSTM
+    from .suggestions import Companion, Suggestion, SuggestionEngine
     from .text import normalise
 
 __all__ = [
     "EMOTIONS",
     "LABELS",
+    "Companion",
     "EmotionClassifier",
     "MemotionsBiLSTM",
     "MemotionsError",
+    "Suggestion",
+    "SuggestionEngine",
     "load_corpus",
     "normalise",
     "parse_label",

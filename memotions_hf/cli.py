@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import __version__, cli_corpus
+from . import __version__, cli_corpus, cli_doctor, cli_suggest, cli_tune
 from .errors import InputError, MemotionsError
 
 EXIT_OK = 0
@@ -70,14 +70,18 @@ class _Parser(argparse.ArgumentParser):
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="memotions", description="Emotions in Indonesian text: predict, train, evaluate."
+        prog="memotions",
+        description="Emotions in Indonesian text: tell them, answer them, train, evaluate.",
     )
     parser.add_argument("--version", action="version", version=f"memotions-hf {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_predict_parser(commands)
+    cli_suggest.add_parser(commands)
     _add_train_parser(commands)
     _add_evaluate_parser(commands)
     cli_corpus.add_parser(commands)
+    cli_tune.add_parser(commands)
+    cli_doctor.add_parser(commands)
     return parser
 
 

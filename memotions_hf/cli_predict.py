@@ -90,7 +90,7 @@ def run(args: Namespace) -> int:
     """Run ``memotions predict`` with the parser's arguments; returns the exit code."""
     from .inference.classifier import check_choice
 
-    _prepare_streams()
+    prepare_streams()
     check_choice(args.top_k, args.threshold)
     is_stream, source = _find_source(args)
     if args.explain and (is_stream or not args.json):
@@ -108,8 +108,8 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _prepare_streams() -> None:
-    # Nothing that a user types or a file holds may fail on its way in or out.
+def prepare_streams() -> None:
+    """Let nothing that a user types or a file holds fail on its way in or out."""
     for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "replace")):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -168,7 +168,7 @@ def _print_one(clf: EmotionClassifier, text: str, args: Namespace) -> None:
             {**word._asdict(), "contribution": round(word.contribution, 4)}
             for word in clf.explain(text)
         ]
-    print(_dump(answer))
+    print(dump_json(answer))
 
 
 def _choose(scores: Sequence[EmotionScore], args: Namespace) -> list[EmotionScore]:
@@ -294,7 +294,7 @@ def _tsv_line(text: str, scores: Sequence[EmotionScore], args: Namespace) -> str
 
 
 def _json_line(text: str, scores: Sequence[EmotionScore], args: Namespace) -> str:
-    return _dump(_as_json(text, scores, _choose(scores, args)))
+    return dump_json(_as_json(text, scores, _choose(scores, args)))
 
 
 def _as_json(
@@ -308,7 +308,7 @@ def _as_json(
     }
 
 
-def _dump(value: dict[str, Any]) -> str:
+def dump_json(value: dict[str, Any]) -> str:
     """Return JSON that the output can hold: lone surrogates stay escaped."""
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     line = json.dumps(value, ensure_ascii=not is_utf8)

@@ -25,6 +25,10 @@ class InputError(MemotionsError, ValueError):
     """An argument or an input text has a value that cannot be used."""
 
 
+class EngineError(MemotionsError, RuntimeError):
+    """Gemini or Cloud Storage is not configured, refuses, or cannot be reached."""
+
+
 class MissingExtraError(MemotionsError, ImportError):
     """An optional library is needed for this call and is not installed."""
 

@@ -24,7 +24,7 @@ from .crisis_model import FEATURES, CrisisModel, Floats, Settings, vectorise
 
 VERSION = 1
 CRISIS_FALSE_ALARMS = 0.08
-"""Share of the harmless examples, hard ones all, that may be called a crisis."""
+"""Share of the look-alikes, and of the ordinary entries, that may be called a crisis."""
 AIMED_RECALL = 0.95
 """Share of the crises that must be in doubt at least."""
 _FOLDS = 6
@@ -147,7 +147,10 @@ def _decide(
     curve = linear.LogisticRegression(C=1e6).fit(raw[:, None], labels)
     slope, offset = float(curve.coef_[0, 0]), float(curve.intercept_[0])
     hard = np.array([example.kind != "journal" for example in examples])
-    crisis_from = float(np.quantile(raw[hard & ~labels], 1 - CRISIS_FALSE_ALARMS))
+    crisis_from = max(
+        float(np.quantile(raw[harmless], 1 - CRISIS_FALSE_ALARMS))
+        for harmless in (hard & ~labels, ~hard)
+    )
     concern_from = min(crisis_from, float(np.quantile(raw[labels], 1 - AIMED_RECALL)))
 
     def probability(score: float) -> float:

@@ -1,8 +1,7 @@
 """Training and measuring the crisis detector, from our own examples alone.
 
-The training examples and the held-out ones were written by different hands; the held-out ones came
-first. Thresholds are chosen by cross-validation on the training examples; the held-out ones are
-looked at once, at the end.
+The held-out examples were written first, and apart from the training ones. Thresholds are chosen by
+cross-validation on the training examples, never on the held-out ones.
 """
 
 from __future__ import annotations

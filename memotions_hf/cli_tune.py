@@ -202,7 +202,8 @@ def _data(args: argparse.Namespace) -> TuningData:
 
 
 def _options(args: argparse.Namespace) -> TuningOptions:
-    from .suggestions.tuning import DEFAULT_LOCATION, DEFAULT_MODEL, TuningOptions
+    from .suggestions.gemini import DEFAULT_MODEL
+    from .suggestions.tuning import DEFAULT_LOCATION, TuningOptions
 
     return TuningOptions(
         bucket=(args.bucket or "bucket").removeprefix("gs://").rstrip("/"),
@@ -254,7 +255,8 @@ def _interrupted(args: argparse.Namespace) -> str:
 
 
 def _report(args: argparse.Namespace, outcome: Outcome) -> None:
-    from .suggestions.tuning import CSV_FILE, MODEL_VARIABLE, PNG_FILE
+    from .suggestions.gemini import MODEL_VARIABLE
+    from .suggestions.tuning import CSV_FILE, PNG_FILE
     from .suggestions.tuning_loss import REFERENCE_LOSS, last_loss
 
     job = outcome.job

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ..errors import ModelLoadError
+from ..modeling.artifact import write_folder_atomically
 from .crisis_patterns import pattern_features
 from .crisis_text import unmask
 
@@ -96,12 +97,13 @@ class CrisisModel:
         return cls(idf, weights, bias, settings)
 
     def save(self, folder: Path) -> None:
-        """Write the model's two files into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the model's two files into a folder, whole or not at all."""
         half = {"idf": self.idf.astype(np.float16), "weights": self.weights.astype(np.float16)}
-        save_file({**half, "bias": self.bias}, folder / _WEIGHTS)
         settings = json.dumps(asdict(self.settings), indent=2)
-        (folder / _SETTINGS).write_text(settings + "\n", encoding="utf-8")
+        with write_folder_atomically(folder) as draft:
+            save_file({**half, "bias": self.bias}, draft / _WEIGHTS)
+            (draft / _WEIGHTS).chmod(0o644)  # safetensors writes for the user alone
+            (draft / _SETTINGS).write_text(settings + "\n", encoding="utf-8")
 
     def scores(self, text: str) -> tuple[float, float]:
         """Return a text's probability of a crisis, and a score above 0 for harm by others."""

@@ -78,7 +78,7 @@ LOCATION_VARIABLE = "GOOGLE_CLOUD_LOCATION"
 TIMEOUT_VARIABLE = "MEMOTIONS_GEMINI_TIMEOUT"
 BUDGET_VARIABLE = "MEMOTIONS_GEMINI_TOKEN_BUDGET"
 _CREDENTIALS_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
-_CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
 _LOCATION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MODEL = re.compile(r"[a-z0-9][a-z0-9.@-]{0,99}", re.I)
@@ -731,7 +731,7 @@ def _unusable(variable: str, value: str, expected: str) -> EngineError:
 def _default_credentials() -> Any:
     auth = require("google.auth", "gemini")
     try:
-        credentials, _ = auth.default(scopes=[_CLOUD_SCOPE])
+        credentials, _ = auth.default(scopes=[CLOUD_SCOPE])
     except auth.exceptions.GoogleAuthError:
         path = os.environ.get(_CREDENTIALS_VARIABLE)
         found = f"{_CREDENTIALS_VARIABLE} is {path!r}, which holds no usable credentials"

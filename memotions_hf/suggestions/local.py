@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from ..corpus.configs import read_suggestions
 from ..corpus.download import DATA_FOLDER
+from ..corpus.rows import read_source
 from ..errors import CorpusError
 from ..text import normalise
 from .engine import Request, Suggestion, SuggestionEngine
@@ -97,7 +98,7 @@ class AdviceLibrary:
         examples = [*_read_pairs(), *_read_journal(folder / "journal_topics.tsv")]
         self._topic_of = np.array([self._names.index(topic) for _, topic, _ in examples])
         self._advice = [advice for _, _, advice in examples]
-        documents = [words_of(text) for text, _, _ in examples]
+        documents = [words_of(normalise(text)) for text, _, _ in examples]
         documents += [list(topic.words) for topic in self.topics.values()]
         self._index = bm25s.BM25(k1=1.2, b=0.6)
         self._index.index(documents, show_progress=False)
@@ -198,13 +199,13 @@ def _bundled_library() -> AdviceLibrary:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words by which texts are ranked: without suffixed pronouns, long ones cut as well.
+    """Return the words by which normalised texts are ranked, without suffixed pronouns.
 
     The first letters of a long word stand beside it, so that "belajar" meets "belajarnya" and
     "kerjaan" meets "kerja".
     """
     found: list[str] = []
-    for word in re.findall(r"\w{2,}", normalise(text)):
+    for word in re.findall(r"\w{2,}", text):
         stem = _ENDINGS.sub("", word) if len(word) >= _LONG_WORD else word
         found.append(stem)
         if len(stem) >= _LONG_WORD:
@@ -235,7 +236,7 @@ def _read_topics(path: Path) -> dict[str, Topic]:
         nouns = "|".join(sorted(map(re.escape, words["nouns"]), key=len, reverse=True))
         pattern = re.compile(rf"(?<!\w)({nouns})(?:nya|ku|mu)?(?!\w)")
         weighted = " ".join([*words["nouns"], *words["nouns"], *words["words"]])
-        topics[name] = Topic(pattern, tuple(words_of(weighted)))
+        topics[name] = Topic(pattern, tuple(words_of(normalise(weighted))))
     return topics
 
 
@@ -246,13 +247,8 @@ def _read_pairs() -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 def _read_journal(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield the journal entries whose topic a reader has named, with no advice."""
-    topics = {row["id"]: row["topic"] for row in _read_tsv(path)}
-    for part in sorted((DATA_FOLDER / "journal").glob("*.tsv")):
-        for row in _read_tsv(part):
-            if "text" in row and row["id"] in topics:
-                yield row["text"], topics[row["id"]], ()
-
-
-def _read_tsv(path: Path) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        topics = dict(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for row in read_source("journal", verified=False):
+        if row.id in topics:
+            yield row.text, topics[row.id], ()

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import EngineError, InputError, require
+from .gemini import CLOUD_SCOPE, DEFAULT_MODEL
 from .tuning_data import TuningData
 from .tuning_loss import CurveReader, LossPoint, curve_table, draw_curve, last_loss
 
-DEFAULT_MODEL = "gemini-3.5-flash-lite"
 DEFAULT_LOCATION = "us-central1"
 ADAPTER_SIZES: Mapping[int, str] = {
     1: "ADAPTER_SIZE_ONE",
@@ -39,7 +39,6 @@ ADAPTER_SIZES: Mapping[int, str] = {
     16: "ADAPTER_SIZE_SIXTEEN",
     32: "ADAPTER_SIZE_THIRTY_TWO",
 }
-MODEL_VARIABLE = "MEMOTIONS_GEMINI_MODEL"
 BASE_URL_VARIABLE = "GOOGLE_VERTEX_BASE_URL"  # that of the SDK itself
 
 STATE_FILE = "tuning.json"
@@ -47,7 +46,6 @@ CSV_FILE = "loss.csv"
 PNG_FILE = "loss.png"
 
 _LABEL = "memotions-run"
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _JOB_NAME = re.compile(r"projects/([^/\s]+)/locations/([a-z]+-[a-z]+\d+)/tuningJobs/[^/\s]+")
 _SUCCEEDED = ("SUCCEEDED", "PARTIALLY_SUCCEEDED")
 _LOST = ("FAILED", "CANCELLED", "EXPIRED")
@@ -183,7 +181,7 @@ class GoogleCloud:
         check_location(location)
         auth = require("google.auth", "gemini")
         try:
-            credentials, _ = auth.default(scopes=[_SCOPE])
+            credentials, _ = auth.default(scopes=[CLOUD_SCOPE])
         except auth.exceptions.GoogleAuthError:
             variable = "GOOGLE_APPLICATION_CREDENTIALS"
             what = f"{variable} names no usable key file" if os.environ.get(variable) else "none"

@@ -117,6 +117,8 @@ def _crisis() -> str:
         ("... of what is found, crises", "held_out", "precision"),
         ("look-alikes taken for one", "held_out", "false_alarms"),
         ("ordinary entries taken for one", "journal_test", "false_alarms"),
+        ("of a few words: crises that are found", "held_out_short", "recall"),
+        ("of a few words: others taken for one", "held_out_short", "false_alarms"),
     )
     tiers = ("crisis", "crisis_or_concern")
     cells = [

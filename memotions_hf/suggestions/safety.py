@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -73,8 +74,19 @@ def help_lines(kind: Danger | None = "self") -> list[HelpLine]:
 
 def crisis_message(kind: Danger | None = "self", lang: Language = "id") -> str:
     """Return the fixed message for a kind of danger: a paragraph, then one help line a line."""
-    message: str = _help_data()["messages"][kind or "self"][lang]
-    return "\n".join([message, "", *(line.text(lang) for line in help_lines(kind))])
+    lines = (line.text(lang) for line in help_lines(kind))
+    return "\n".join([crisis_opening(kind, lang), "", *lines])
+
+
+def crisis_opening(kind: Danger | None = "self", lang: Language = "id") -> str:
+    """Return the paragraph of the fixed message, without the help lines."""
+    opening: str = _help_data()["messages"][kind or "self"][lang]
+    return opening
+
+
+def help_lines_checked() -> date:
+    """Return the day on which the help lines were last checked."""
+    return date.fromisoformat(_help_data()["checked"])
 
 
 def concern_note(lang: Language = "id") -> str:

@@ -1,4 +1,4 @@
-# make run          the interactive prompt, in an environment with what inference needs
+# make run          the app, in an environment with what it needs
 # make test         every check and test, in an environment with the development extras
 # make constraints  pins the newest versions that pyproject.toml allows in constraints.txt
 # make model        trains and evaluates the bundled model (needs MEMOTIONS_MIRROR; half an hour)
@@ -6,6 +6,7 @@
 # make corpus       builds the corpus in build/, and its checked-in card (needs MEMOTIONS_MIRROR)
 # make benchmarks   measures start-up, a stream of a million lines, the merge and the suggestions
 #                   (half an hour)
+# make space        measures the app: start, load, 50,000 rows; renders spaces/ (five minutes)
 # make readme       writes the README's tables and picture from what the two above left
 # make clean        removes both environments and every cache
 
@@ -20,10 +21,10 @@ TEST_ENV := CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS
 	KERAS_BACKEND=tensorflow TOKENIZERS_PARALLELISM=false
 
 .DELETE_ON_ERROR:
-.PHONY: run test constraints model detector corpus benchmarks readme clean python
+.PHONY: run test constraints model detector corpus benchmarks space readme clean python
 
 run: $(RUN)/installed
-	@$(RUN)/bin/memotions predict
+	@$(RUN)/bin/memotions space
 
 test: $(DEV)/installed
 	$(DEV)/bin/ruff check .
@@ -33,9 +34,9 @@ test: $(DEV)/installed
 
 # The stamps are newer than what they were made from, so a second run starts at once.
 $(RUN)/installed: pyproject.toml constraints.txt | python
-	@echo "Installing what inference needs into $(RUN) (the first time only) ..."
+	@echo "Installing what the app needs into $(RUN) (the first time only) ..."
 	@$(PYTHON) -m venv $(RUN)
-	@$(RUN)/bin/python $(PIP) install --quiet --constraint constraints.txt --editable .
+	@$(RUN)/bin/python $(PIP) install --quiet --constraint constraints.txt --editable '.[space]'
 	@touch $@
 
 $(DEV)/installed: pyproject.toml constraints.txt | python
@@ -85,6 +86,13 @@ benchmarks: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/merge_corpus.py
 	$(DEV)/bin/python benchmarks/local_engine.py
 	$(DEV)/bin/python benchmarks/gemini_faults.py
+
+space: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/space_start.py
+	$(DEV)/bin/python benchmarks/space_batch.py
+	$(DEV)/bin/python benchmarks/space_load.py
+	$(DEV)/bin/python -c 'from pathlib import Path; from memotions_hf.demo.publish import assemble; \
+	  assemble(Path("spaces/memotions"), repo="someone/memotions")'
 
 readme: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/readme_tables.py

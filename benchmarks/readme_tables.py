@@ -132,6 +132,35 @@ def _share(value: Mapping[str, Any]) -> str:
     return f"{value['share']:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def _space() -> str:
+    start = _read_json(RESULTS / "space_start.json")
+    batch = _read_json(RESULTS / "space_batch.json")
+    load = _read_json(RESULTS / "space_load.json")
+    rows = [
+        ["start to a usable page", _spread(start["usable_seconds"])],
+        ["... of that, what `import gradio` alone takes", _spread(start["import_gradio_seconds"])],
+    ]
+    for kind in ("csv", "xlsx"):
+        part = batch[kind]
+        text = f"{part['seconds']:.0f} s, {part['peak_mb']} MB at most"
+        rows.append([f"{part['rows']:,} rows of {kind.upper()}", text])
+    for key, name in (
+        ("paused", "50 visitors at once, `/predict`"),
+        ("gemini_hangs", "20 of them, while Gemini hangs for 30 others"),
+    ):
+        part = load[key]["predict"]
+        text = (
+            f"median {part['seconds_p50']:.2f} s, p95 {part['seconds_p95']:.2f} s, "
+            f"{load[key]['errors']} errors in {part['requests']:,} requests"
+        )
+        rows.append([name, text])
+    return markdown_table(["the app, on two cores", "figure"], rows)
+
+
+def _spread(value: Mapping[str, Any]) -> str:
+    return f"{value['median']:.1f} s ({value['min']:.1f} to {value['max']:.1f})"
+
+
 def _suggestions() -> str:
     local = _read_json(RESULTS / "local_engine.json")
     call, check = local["call_milliseconds"], local["crisis_check_milliseconds"]
@@ -161,6 +190,7 @@ def sections() -> dict[str, str]:
         "leak": _leak(),
         "merge-speed": _merge_speed(),
         "crisis": _crisis(),
+        "space": _space(),
         "suggestions": _suggestions(),
     }
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import __version__, cli_corpus, cli_doctor, cli_suggest, cli_tune
+from . import __version__, cli_corpus, cli_doctor, cli_push, cli_space, cli_suggest, cli_tune
 from .errors import InputError, MemotionsError
 
 EXIT_OK = 0
@@ -77,10 +77,12 @@ def _build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_predict_parser(commands)
     cli_suggest.add_parser(commands)
+    cli_space.add_parser(commands)
     _add_train_parser(commands)
     _add_evaluate_parser(commands)
     cli_corpus.add_parser(commands)
     cli_tune.add_parser(commands)
+    cli_push.add_parser(commands)
     cli_doctor.add_parser(commands)
     return parser
 

@@ -26,6 +26,7 @@ _EXTRAS = {
     "translate": ("translating the corpus", "deep_translator"),
     "transformers": ("Marian translation, transformers models", "torch"),
     "gemini": ("suggestions by Gemini, tuning", "google.genai"),
+    "space": ("the app, memotions space", "gradio"),
 }
 
 

@@ -122,7 +122,7 @@ def fetch_model_folder(
             library_version=__version__,
         )
     except Exception as error:  # the Hub client lets several unrelated types through
-        message = _explain(error, revision, token)
+        message = explain(error, revision, token)
         raise ModelLoadError(f"cannot load {name_or_path!r}: {message}") from None
     folder = Path(snapshot) / inside
     if not (folder / CONFIG_FILE).is_file():
@@ -145,7 +145,7 @@ def _looks_like_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
 
 
-def _explain(error: Exception, revision: str | None, token: Token) -> str:
+def explain(error: Exception, revision: str | None, token: Token) -> str:
     """Return one line, without a token, that says what went wrong and what to do."""
     for kind, message in _MESSAGES:
         if isinstance(error, kind):
@@ -226,7 +226,7 @@ def push_model_folder(
     except MemotionsError:
         raise
     except Exception as error:  # the Hub client lets several unrelated types through
-        message = _explain(error, revision, token)
+        message = explain(error, revision, token)
         raise ModelLoadError(f"cannot push to {repo_id!r}: {message}") from None
     return str(commit.commit_url)
 

@@ -1,0 +1,348 @@
+"""The Space as a repository of the Hub: its files written into a folder, and the folder pushed.
+
+Its templates are in ``data/space_repo``, and ``spaces/memotions`` is what :func:`assemble` makes of
+them for ``someone/memotions``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.metadata
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .. import __version__
+from ..corpus.download import DATA_FOLDER
+from ..errors import InputError, MemotionsError, MissingExtraError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+SPACE_FILES = ("README.md", "app.py", "requirements.txt")
+PYTHON_VERSION = "3.11"
+CREDENTIALS_SECRET = "GOOGLE_APPLICATION_CREDENTIALS_JSON"
+"""The secret of a Space that holds the content of a key file of Google Cloud."""
+
+_CREDENTIALS_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
+_TEMPLATES = DATA_FOLDER / "space_repo"
+_NAME = "memotions-hf"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+_REPO = re.compile(rf"{_PART}/{_PART}")
+_MAX_REPO = 96
+_UNPAID = (
+    "the Hub asks for a paid plan (PRO or Team), which a Space that runs an app needs on free "
+    "hardware, or for paid hardware; nothing was pushed"
+)
+
+
+# The folder ---------------------------------------------------------------------------------------
+
+
+def assemble(
+    target: Path,
+    *,
+    repo: str,
+    package: str | None = None,
+    models: Sequence[str] | None = None,
+    datasets: Sequence[str] | None = None,
+) -> list[Path]:
+    """Write the repository of the Space into a folder, whole or not at all.
+
+    Args:
+        target: the folder; an earlier one of these files alone is replaced.
+        repo: the Space's name, ``someone/memotions``, which the examples in its README use.
+        package: how its ``requirements.txt`` names this package; see :func:`requirement`.
+        models: models that its page links to; default: ``someone/memotions-bilstm``.
+        datasets: data sets that its page links to; default: ``someone/memotions-corpus``.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: a name or the requirement cannot be used, or the folder holds something else.
+        MissingExtraError: the ``space`` extra is not installed.
+    """
+    values = _values(repo, requirement(package), models, datasets)
+    if target.exists() and not (target.is_dir() and _names(target) <= set(SPACE_FILES)):
+        raise InputError(f"{target} holds something else than a Space; name another folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".memotions-", dir=target.parent) as staging:
+        draft = Path(staging) / "new"
+        draft.mkdir()
+        for name in SPACE_FILES:
+            template = Template((_TEMPLATES / name).read_text(encoding="utf-8"))
+            (draft / name).write_text(template.substitute(values), encoding="utf-8")
+        if target.exists():
+            target.rename(Path(staging) / "old")
+        draft.rename(target)
+    return [target / name for name in SPACE_FILES]
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def _values(
+    repo: str, package: str, models: Sequence[str] | None, datasets: Sequence[str] | None
+) -> dict[str, str]:
+    """Return what the templates are filled with."""
+    from ..modeling.artifact import BUNDLED_FOLDER, read_artifact_config
+    from .limits import DEFAULT_ADDRESS_RATE, DEFAULT_SESSION_RATE
+
+    owner, name = check_repo(repo).split("/")
+    models = [f"{owner}/memotions-bilstm"] if models is None else models
+    datasets = [f"{owner}/memotions-corpus"] if datasets is None else datasets
+    terms = read_artifact_config(BUNDLED_FOLDER).license
+    return {
+        "repo": repo,
+        "name": name,
+        "url": app_address(repo),
+        "requirement": package,
+        "sdk_version": gradio_version(),
+        "python_version": PYTHON_VERSION,
+        "license": terms.lower(),
+        "license_name": terms,
+        "session_rate": DEFAULT_SESSION_RATE,
+        "address_rate": DEFAULT_ADDRESS_RATE,
+        "models": json.dumps([check_repo(model) for model in models]),
+        "datasets": json.dumps([check_repo(dataset) for dataset in datasets]),
+    }
+
+
+def gradio_version() -> str:
+    """Return the version of gradio that is installed, which is the one tested here.
+
+    Raises:
+        MissingExtraError: there is none.
+    """
+    try:
+        return importlib.metadata.version("gradio")
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingExtraError(
+            f"gradio is not installed, and this needs it: pip install '{_NAME}[space]'"
+        ) from None
+
+
+def check_repo(repo: str) -> str:
+    """Return the name of a repository if it has the form ``owner/name``.
+
+    Raises:
+        InputError: it has another one.
+    """
+    fits = _REPO.fullmatch(repo) and "--" not in repo and ".." not in repo
+    if not fits or len(repo) > _MAX_REPO or repo.endswith(".git"):
+        raise InputError(
+            f"{repo!r:.120} is no name of a repository; write owner/name, as in someone/memotions"
+        )
+    return repo
+
+
+def app_address(repo: str) -> str:
+    """Return the address at which the Hub serves the app of a Space."""
+    return f"https://{re.sub('[^a-z0-9]+', '-', repo.lower())}.hf.space"
+
+
+def requirement(package: str | None = None, *, gemini: bool = False) -> str:
+    """Return the line of ``requirements.txt`` that installs this package.
+
+    Hugging Face's builder sees that file alone while it installs, so nothing else of the Space's
+    repository can be named in it.
+
+    Args:
+        package: a requirement such as ``memotions-hf[space] @ git+https://...``, or only the
+            ``https`` address of a wheel or a git repository; None: this version from the index.
+        gemini: add what Gemini needs, where ``package`` does not name the extras itself.
+
+    Raises:
+        InputError: it is no requirement of this package with its ``space`` extra, or is not to be
+            published.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    named = f"{_NAME}[space,gemini]" if gemini else f"{_NAME}[space]"
+    line = f"{named}=={__version__}" if package is None else package.strip()
+    if line.startswith(("https://", "git+https://")):
+        line = f"{named} @ {line}"
+    try:
+        parsed = Requirement(line)
+    except InvalidRequirement:
+        parsed = None
+    ours = parsed and canonicalize_name(parsed.name) == _NAME and "space" in parsed.extras
+    if parsed is None or not ours or not line.isprintable():
+        raise InputError(
+            f"the package has to be a requirement such as '{_NAME}[space]=={__version__}', "
+            f"'{_NAME}[space] @ git+https://...' or the https address of a wheel; a Space cannot "
+            "install a file"
+        )
+    _check_address(parsed.url)
+    return line
+
+
+def _check_address(url: str | None) -> None:
+    if url is None:
+        return
+    parts = urlsplit(url.removeprefix("git+"))
+    if parts.scheme != "https" or not parts.hostname:
+        raise InputError("the package's address has to begin with https:// or git+https://")
+    if parts.username is not None:
+        raise InputError(
+            "the package's address holds a user or a token, which everybody could read in the "
+            "Space; leave it out"
+        )
+
+
+# On the Space -------------------------------------------------------------------------------------
+
+
+def use_credentials_secret() -> None:
+    """Put the secret with Google Cloud's credentials where Google's libraries look for them.
+
+    They read a file only, and a Space has secrets only: the file lies in the temporary folder, for
+    this user alone, and goes when the process ends, or with the Space's container when that is
+    stopped. Without the secret nothing is done.
+    """
+    content = os.environ.pop(CREDENTIALS_SECRET, "")
+    if not content.strip():
+        return
+    handle, name = tempfile.mkstemp(prefix="memotions-", suffix=".json")  # readable by us alone
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(content)
+    atexit.register(Path(name).unlink, missing_ok=True)
+    os.environ[_CREDENTIALS_FILE] = name
+
+
+# The Hub ------------------------------------------------------------------------------------------
+
+
+def read_settings(secrets: Sequence[str], variables: Sequence[str]) -> list[dict[str, str]]:
+    """Return the values of a Space's secrets and variables, from this process's environment.
+
+    Args:
+        secrets: names of environment variables that become secrets.
+        variables: names of those that become variables, which everybody can read.
+
+    Returns:
+        Two dictionaries, secrets and variables, of values by name.
+
+    Raises:
+        InputError: a name cannot be used, or there is no such environment variable; no message
+            holds a value.
+    """
+    for name in (*secrets, *variables):
+        _check_setting(name)
+    if CREDENTIALS_SECRET in variables or set(secrets) & set(variables):
+        named = ", ".join(sorted({CREDENTIALS_SECRET, *secrets} & set(variables)))
+        raise InputError(f"{named} cannot be a variable, which everybody can read; use --secret")
+    return [{name: os.environ[name] for name in names} for names in (secrets, variables)]
+
+
+def _check_setting(name: str) -> None:
+    if not _VARIABLE.fullmatch(name):  # perhaps NAME=VALUE, so it is not repeated
+        raise InputError(
+            "secrets and variables are given by name alone; their values are taken from the "
+            "environment variables of these names"
+        )
+    if name == _CREDENTIALS_FILE:
+        raise InputError(
+            f"{name} names a file, which a Space does not have; put the file's content into "
+            f"{CREDENTIALS_SECRET} and give --secret {CREDENTIALS_SECRET}"
+        )
+    if not os.environ.get(name, "").strip():
+        raise InputError(f"there is no environment variable {name}; set it to the value to publish")
+
+
+def push_space(
+    folder: Path,
+    repo: str,
+    *,
+    private: bool = False,
+    secrets: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    message: str = "Upload the Memotions Space",
+    token: str | bool | None = None,
+) -> str:
+    """Create a Space where needed, set its secrets and upload a folder in one commit.
+
+    Args:
+        folder: what :func:`assemble` made.
+        repo: the Space, ``someone/memotions``.
+        private: make a new Space private, and refuse to push to a public one.
+        secrets: values by name; they are sent to the Hub and appear nowhere else.
+        variables: values by name, which everybody can read.
+        message: first line of the commit's message.
+        token: access token, True for the stored one.
+
+    Returns:
+        The address of the Space.
+
+    Raises:
+        InputError: an argument cannot be used, or the Space is public and must not be.
+        MemotionsError: the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    check_repo(repo)
+    if not message.strip():
+        raise InputError("the commit's message is empty; say what it holds")
+    try:
+        api = HfApi(token=token, library_name=_NAME, library_version=__version__)
+        url = api.create_repo(
+            repo, repo_type="space", space_sdk="gradio", private=private or None, exist_ok=True
+        )
+        info = api.repo_info(repo, repo_type="space")
+        if private and not info.private:
+            raise InputError(
+                f"the Space {repo} is there already and is public; nothing was pushed: make it "
+                "private in its settings first"
+            )
+        # Before the upload, so that the app finds them when it is started for the first time.
+        _set_secrets(api, repo, secrets or {})
+        for name, value in (variables or {}).items():
+            api.add_space_variable(repo, name, value)
+        api.create_commit(
+            repo,
+            [CommitOperationAdd(name, str(folder / name)) for name in SPACE_FILES],
+            repo_type="space",
+            commit_message=message,
+            parent_commit=info.sha,
+        )
+    except MemotionsError:
+        raise
+    except Exception as error:  # the Hub client lets several unrelated types through
+        raise MemotionsError(f"cannot push to {repo!r}: {_reason(error, token)}") from None
+    return str(url)
+
+
+def _set_secrets(api: HfApi, repo: str, secrets: Mapping[str, str]) -> None:
+    for name, value in secrets.items():
+        try:
+            api.add_space_secret(repo, name, value)
+        except Exception as error:  # whose message may repeat the secret
+            if _status(error) in (401, 403):  # for which there is a line of our own
+                raise
+            kind = f"status {_status(error)}" if _status(error) else type(error).__name__
+            raise MemotionsError(
+                f"cannot push to {repo!r}: the secret {name} was not taken ({kind}), and no file "
+                "was pushed; try again"
+            ) from None
+
+
+def _reason(error: Exception, token: str | bool | None) -> str:
+    from ..modeling.hub import explain
+
+    return _UNPAID if _status(error) == 402 else explain(error, None, token)
+
+
+def _status(error: Exception) -> int | None:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return error.response.status_code if isinstance(error, HfHubHTTPError) else None

@@ -1,0 +1,162 @@
+"""The tab in which a visitor writes: an entry in, what was read in it and a suggestion out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from ..suggestions.engine import MAX_ENTRY_CHARACTERS
+from .answers import error_html, reading_html, suggestion_html
+from .api import cost_of_entry
+from .calls import answered, streamed
+from .markup import VisitorError, both, words
+from .reading import Reader
+from .words import show_html
+
+if TYPE_CHECKING:
+    from .service import Service
+    from .words import Wording
+
+_EXAMPLES = ("example_1", "example_2", "example_3", "example_4")
+
+
+def add_write_tab(
+    wording: Wording, service: Service, history: gr.BrowserState, *, gemini: bool
+) -> gr.Textbox:
+    """Add the tab's components and events to the current Blocks; returns the entry's box."""
+    show_html(_intro())
+    entry = wording.make(
+        gr.Textbox,
+        {"label": "write.entry", "placeholder": "write.placeholder"},
+        lines=5,
+        max_lines=16,
+        max_length=MAX_ENTRY_CHARACTERS,
+        elem_id="mm-entry",
+    )
+    read = wording.make(gr.Button, {"value": "write.read"}, variant="primary", elem_id="mm-read")
+    keep = wording.make(gr.Checkbox, {"label": "write.keep"}, value=True, elem_id="mm-keep")
+    show_html(_privacy(gemini))
+    show_html(f'<p class="mm-page mm-small">{both("write.examples")}</p>')
+    with gr.Row(elem_id="mm-examples"):
+        for name in _EXAMPLES:
+            _add_example(wording, name, entry)
+    answer = show_html(elem_id="mm-answer")
+    keep_anyway = wording.make(
+        gr.Button, {"value": "write.keep_anyway"}, visible=False, elem_id="mm-keep-anyway"
+    )
+    show_html(_status(), elem_id="mm-kept")
+    suggestion = show_html(elem_id="mm-suggestion")
+    with gr.Row(visible=False, elem_id="mm-votes") as votes:
+        up = wording.make(gr.Button, {"value": "write.vote_up"}, elem_id="mm-up")
+        down = wording.make(gr.Button, {"value": "write.vote_down"}, elem_id="mm-down")
+    show_html(_status(), elem_id="mm-voted")
+    reply = gr.JSON(visible=False)
+
+    shown = read.click(
+        _read(service),
+        entry,
+        [answer, reply, suggestion, votes, keep_anyway],
+        show_progress="hidden",
+        concurrency_limit=4,
+        concurrency_id="read",
+        api_visibility="private",
+    )
+    shown.then(
+        None,
+        [history, entry, reply, keep],
+        history,
+        js="(history, entry, reply, keep) => [mm.save(history, entry, reply, keep)]",
+        api_visibility="private",
+    )
+    shown.then(
+        _suggest(service),
+        [entry, reply],
+        [suggestion, votes],
+        show_progress="hidden",
+        concurrency_limit=24,
+        concurrency_id="suggest",
+        api_visibility="private",
+    )
+    keep_anyway.click(
+        None,
+        [history, entry, reply],
+        history,
+        js="(history, entry, reply) => [mm.keep(history, entry, reply)]",
+        api_visibility="private",
+    )
+    for button, value in ((up, 1), (down, -1)):
+        button.click(
+            None,
+            history,
+            history,
+            js=f"(history) => [mm.vote(history, {value})]",
+            api_visibility="private",
+        )
+    return entry
+
+
+def _read(service: Service) -> Any:
+    def show_reading(entry: str, request: gr.Request) -> tuple[Any, ...]:
+        def action() -> tuple[Any, ...]:
+            reading = Reader(service.classifier, service.detector).read(entry)
+            crisis = reading.safety.crisis
+            emotions = [found.model_dump() for found in reading.emotions]
+            reply = {"crisis": crisis, "emotions": emotions}
+            return reading_html(entry, reading), reply, "", _show(False), _show(crisis)
+
+        def on_error(error: VisitorError) -> tuple[Any, ...]:
+            return error_html(error), None, "", _show(False), _show(False)
+
+        return answered(service, request, action, on_error, cost_of_entry(entry))
+
+    return show_reading
+
+
+def _suggest(service: Service) -> Any:
+    def show_suggestion(
+        entry: str, reply: dict[str, Any] | None, request: gr.Request
+    ) -> Iterator[tuple[Any, ...]]:
+        def action() -> Iterator[tuple[Any, ...]]:
+            for part in service.companion.stream(entry, session=str(request.session_hash or "")):
+                votable = part.complete and not part.safety.crisis
+                yield suggestion_html(part), _show(votable)
+
+        def on_error(error: VisitorError) -> tuple[Any, ...]:
+            return error_html(error), _show(False)
+
+        if reply and not reply.get("crisis"):
+            # It belongs to the reading, which has been counted.
+            yield from streamed(service, request, action, on_error, cost=0)
+
+    return show_suggestion
+
+
+def _add_example(wording: Wording, name: str, entry: gr.Textbox) -> None:
+    button = wording.make(gr.Button, {"value": f"write.{name}"}, size="sm")
+    # Entries are Indonesian in both languages, as the model's words are.
+    text = json.dumps(words(f"write.{name}_text", "id"))
+    button.click(None, None, entry, js=f"() => {text}", api_visibility="private")
+
+
+def _intro() -> str:
+    return (
+        f'<div class="mm-page mm-intro"><h2>{both("write.heading")}</h2>'
+        f"<p>{both('write.hint')}</p></div>"
+    )
+
+
+def _privacy(gemini: bool) -> str:
+    key = "write.privacy_gemini" if gemini else "write.privacy"
+    return f'<p class="mm-page mm-small">{both(key)}</p>'
+
+
+def _status() -> str:
+    return '<p class="mm-status" role="status" aria-live="polite"></p>'
+
+
+def _show(visible: bool) -> dict[str, Any]:
+    update: dict[str, Any] = gr.update(visible=visible)
+    return update

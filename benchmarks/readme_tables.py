@@ -138,7 +138,7 @@ def _space() -> str:
     load = _read_json(RESULTS / "space_load.json")
     rows = [
         ["start to a usable page", _spread(start["usable_seconds"])],
-        ["... of that, what `import gradio` alone takes", _spread(start["import_gradio_seconds"])],
+        ["`import gradio` alone, as it comes", _spread(start["import_gradio_seconds"])],
     ]
     for kind in ("csv", "xlsx"):
         part = batch[kind]

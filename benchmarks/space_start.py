@@ -2,10 +2,10 @@
 
     python benchmarks/space_start.py [--runs 5]
 
-Each run starts ``memotions space`` in a process of its own, waits until the page is served, opens it
-in a fresh profile of Chromium (which is already running, as a visitor's browser is), and waits until
-an entry can be written and the button pressed, and then until it is answered. Between the runs the
-baseline is timed, ``import gradio`` alone. Writes benchmarks/results/space_start.json.
+Each run starts ``memotions space`` in a process of its own, waits until the page is served, opens
+it in a fresh profile of Chromium (which is already running, as a visitor's browser is), and waits
+until an entry can be written and the button pressed, and then until it is answered. Between the
+runs the baseline is timed, ``import gradio`` alone. Writes benchmarks/results/space_start.json.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         raise SystemExit("error: Chromium is not on the path; on Debian: apt-get install chromium")
+    load_before = round(os.getloadavg()[0], 2)
     starts, imports = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
@@ -46,7 +47,7 @@ def main() -> None:
     result = {
         "runs": runs,
         "cores": os.cpu_count(),
-        "load_before": round(os.getloadavg()[2], 2),
+        "load_before": load_before,
         "served_seconds": _summary([start["served"] for start in starts]),
         "usable_seconds": _summary([start["usable"] for start in starts]),
         "answered_seconds": _summary([start["answered"] for start in starts]),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +26,12 @@ SETTINGS_KEY = "memotions-settings"
 # Fixed, or every restart of the server would lose what browsers keep. It is public, as this file
 # is: it keeps nobody from reading who can open the browser, and the page says so.
 BROWSER_SECRET = "memotions-journal-in-this-browser"
-UPLOAD_SECONDS = 3600
+# The page promises an hour at most: every 15 minutes, files that are older than 45 are deleted.
+FILE_SECONDS, SWEEP_SECONDS = 2700, 900
 MAX_SESSIONS = 1000
+# The models load when the first browser has its page, or when the first entry comes: loading takes
+# the processor, and the lock, that serving the page needs.
+LOADING_DELAY_SECONDS = 2.0
 
 _LOGO = (
     '<svg viewBox="0 0 40 40" aria-hidden="true" fill="none" stroke-linecap="round">'
@@ -50,7 +56,7 @@ def build(service: Service) -> gr.Blocks:
     with gr.Blocks(
         title="Memotions",
         analytics_enabled=False,
-        delete_cache=(UPLOAD_SECONDS // 4, UPLOAD_SECONDS),
+        delete_cache=(SWEEP_SECONDS, FILE_SECONDS),
     ) as page:
         history = gr.BrowserState([], storage_key=HISTORY_KEY, secret=BROWSER_SECRET)
         settings = gr.BrowserState({}, storage_key=SETTINGS_KEY, secret=BROWSER_SECRET)
@@ -147,14 +153,22 @@ def launch(
     # A summary of its own calls that nobody looks at, made anew after every one that failed.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    with _upload_folder(), Service() as service:
+    service = Service()
+    with _stopped_by_terminate(), _upload_folder(), closing(service):
         page = build(service)
         page.launch(
-            server_name=host, server_port=port, inbrowser=open_browser, **launch_options(service)
+            server_name=host,
+            server_port=port,
+            inbrowser=open_browser,
+            **launch_options(service),
         )
+        loading = threading.Timer(LOADING_DELAY_SECONDS, service.start)
+        loading.daemon = True
+        loading.start()
         try:
             page.block_thread()
         finally:
+            loading.cancel()
             page.close()
 
 
@@ -178,6 +192,16 @@ def launch_options(service: Service) -> dict[str, Any]:
         "state_session_capacity": MAX_SESSIONS,
         "theme": theme(),
     }
+
+
+@contextmanager
+def _stopped_by_terminate() -> Iterator[None]:
+    """Let SIGTERM, which stops a container, end the app as Ctrl-C does: its files are deleted."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

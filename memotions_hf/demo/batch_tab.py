@@ -62,12 +62,11 @@ def add_batch_tab(wording: Wording, service: Service) -> None:
         concurrency_id="table",
         **private,
     )
-    parts.cancel.click(
+    # Only then, or a last step that was under way would be shown after it.
+    parts.cancel.click(None, cancels=[work]).then(
         _cancelled,
         None,
         [parts.result, parts.download, parts.start, parts.cancel, parts.options],
-        cancels=[work],
-        queue=False,
         **private,
     )
 

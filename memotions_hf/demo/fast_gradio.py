@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,8 @@ def import_gradio() -> ModuleType:
 
     Each component class of Gradio 6 parses its own source file to write a ``.pyi`` beside it, for
     editors. That is some three of the six seconds that the import takes on two cores. It leaves
-    this out for classes whose file cannot be found, so here none is, until the import is over.
+    this out for classes whose file cannot be found, so here none is, until the import is over. Nor
+    is garbage looked for among the many objects that it makes, and keeps.
 
     Raises:
         MissingExtraError: the ``space`` extra is not installed.
@@ -27,7 +29,11 @@ def import_gradio() -> ModuleType:
         return original(thing)
 
     inspect.getfile = getfile  # type: ignore[assignment]
+    collects = gc.isenabled()
+    gc.disable()
     try:
         return require("gradio", "space")
     finally:
         inspect.getfile = original
+        if collects:
+            gc.enable()

@@ -66,14 +66,14 @@ def add_write_tab(
     )
     shown.then(
         None,
-        [history, entry, reply, keep],
+        [history, reply, keep],
         history,
-        js="(history, entry, reply, keep) => [mm.save(history, entry, reply, keep)]",
+        js="(history, reply, keep) => [mm.save(history, reply, keep)]",
         api_visibility="private",
     )
     shown.then(
         _suggest(service),
-        [entry, reply],
+        reply,
         [suggestion, votes],
         show_progress="hidden",
         concurrency_limit=24,
@@ -82,9 +82,9 @@ def add_write_tab(
     )
     keep_anyway.click(
         None,
-        [history, entry, reply],
+        [history, reply],
         history,
-        js="(history, entry, reply) => [mm.keep(history, entry, reply)]",
+        js="(history, reply) => [mm.keep(history, reply)]",
         api_visibility="private",
     )
     for button, value in ((up, 1), (down, -1)):
@@ -104,7 +104,8 @@ def _read(service: Service) -> Any:
             reading = Reader(service.classifier, service.detector).read(entry)
             crisis = reading.safety.crisis
             emotions = [found.model_dump() for found in reading.emotions]
-            reply = {"crisis": crisis, "emotions": emotions}
+            # With the text that was read: the visitor may be writing the next one already.
+            reply = {"text": entry, "crisis": crisis, "emotions": emotions}
             return reading_html(entry, reading), reply, "", _show(False), _show(crisis)
 
         def on_error(error: VisitorError) -> tuple[Any, ...]:
@@ -117,17 +118,19 @@ def _read(service: Service) -> Any:
 
 def _suggest(service: Service) -> Any:
     def show_suggestion(
-        entry: str, reply: dict[str, Any] | None, request: gr.Request
+        reply: dict[str, Any] | None, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
+        text, crisis = (str(reply.get("text")), reply.get("crisis")) if reply else ("", False)
+
         def action() -> Iterator[tuple[Any, ...]]:
-            for part in service.companion.stream(entry, session=str(request.session_hash or "")):
+            for part in service.companion.stream(text, session=str(request.session_hash or "")):
                 votable = part.complete and not part.safety.crisis
                 yield suggestion_html(part), _show(votable)
 
         def on_error(error: VisitorError) -> tuple[Any, ...]:
             return error_html(error), _show(False)
 
-        if reply and not reply.get("crisis"):
+        if text and not crisis:
             # It belongs to the reading, which has been counted.
             yield from streamed(service, request, action, on_error, cost=0)
 

@@ -83,10 +83,10 @@ def launched(service: Service) -> Iterator[Space]:
     with gr.Blocks(analytics_enabled=False) as page:
         box = gr.Textbox()
 
-        def suggest(text: str, twice: str) -> str:  # an event of the page with our name
+        def show(text: str, twice: str) -> str:  # an event of the page
             return text + twice
 
-        box.submit(suggest, [box, box], box, api_visibility="private")
+        box.submit(show, [box, box], box, api_visibility="private")
         add_endpoints(service)
     _, address, _ = page.launch(
         prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=app_options(service)

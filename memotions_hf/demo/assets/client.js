@@ -74,15 +74,19 @@ window.mm = (() => {
     return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   }
 
-  function keep(history, text, reply) {
+  function keep(history, reply) {
     history = list(history);
     if (state.stale) {
-      sessionStorage.setItem(DRAFT, text);
+      sessionStorage.setItem(DRAFT, reply.text);
       status("mm-kept", say("stale"));
       return UNCHANGED;
     }
     const entry = {
-      id: identifier(), at: localTime(), text: text.trim(), emotions: reply.emotions, vote: null,
+      id: identifier(),
+      at: localTime(),
+      text: reply.text.trim(),
+      emotions: reply.emotions,
+      vote: null,
     };
     const longer = [...history, entry];
     if (!fits(longer)) {
@@ -102,13 +106,14 @@ window.mm = (() => {
     answer.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
   }
 
-  function save(history, text, reply, wanted) {
+  function save(history, reply, wanted) {
     state.current = null;
     status("mm-kept", "");
     status("mm-voted", "");
     showAnswer();
+    document.body.dataset.mmRead = String(Number(document.body.dataset.mmRead ?? 0) + 1);
     if (!reply || !wanted || reply.crisis) return UNCHANGED;
-    return keep(history, text, reply);
+    return keep(history, reply);
   }
 
   function vote(history, value) {

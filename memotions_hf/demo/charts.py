@@ -14,7 +14,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..labels import LABELS
-from .achievements import Achievement, Icon, Streak, find_achievements, find_streak
+from .achievements import (
+    Achievement,
+    Icon,
+    Streak,
+    find_achievements,
+    find_streak,
+    new_since,
+)
 from .journal import Point, read_points, read_time
 from .markup import escape, two, words
 
@@ -259,6 +266,19 @@ def journey(points: Sequence[object], today: str) -> str:
         + _panel("awards", achievement_grid(find_achievements(past, now)))
         + "</div>"
     )
+
+
+def newest_awards(points: Sequence[object], today: str) -> str:
+    """A line for each achievement that the newest entry reached; nothing where it reached none.
+
+    Args:
+        points: as in :func:`journey`, the newest last.
+        today: as in :func:`journey`.
+    """
+    now = _read_day(today)
+    past = [point for point in read_points(points) if point.day <= now]
+    before = find_achievements(past[:-1], now)
+    return new_awards(new_since(before, find_achievements(past, now)))
 
 
 def _read_day(today: object) -> date:

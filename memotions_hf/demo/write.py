@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
@@ -12,6 +12,7 @@ from ..suggestions.engine import MAX_ENTRY_CHARACTERS
 from .answers import error_html, reading_html, suggestion_html
 from .api import cost_of_entry
 from .calls import answered, streamed
+from .charts import newest_awards
 from .markup import VisitorError, both, words
 from .reading import Reader
 from .words import show_html
@@ -21,12 +22,36 @@ if TYPE_CHECKING:
     from .words import Wording
 
 _EXAMPLES = ("example_1", "example_2", "example_3", "example_4")
+_PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+class _Parts(NamedTuple):
+    """The components that events read or change."""
+
+    entry: gr.Textbox
+    read: gr.Button
+    keep: gr.Checkbox
+    answer: gr.HTML
+    keep_anyway: gr.Button
+    suggestion: gr.HTML
+    votes: gr.Row
+    up: gr.Button
+    down: gr.Button
+    awards: gr.HTML
+    reply: gr.JSON
 
 
 def add_write_tab(
     wording: Wording, service: Service, history: gr.BrowserState, *, gemini: bool
 ) -> gr.Textbox:
     """Add the tab's components and events to the current Blocks; returns the entry's box."""
+    parts = _add_parts(wording, gemini)
+    _connect_reading(parts, service, history)
+    _connect_keeping(parts, history)
+    return parts.entry
+
+
+def _add_parts(wording: Wording, gemini: bool) -> _Parts:
     show_html(_intro())
     entry = wording.make(
         gr.Textbox,
@@ -53,49 +78,61 @@ def add_write_tab(
         up = wording.make(gr.Button, {"value": "write.vote_up"}, elem_id="mm-up")
         down = wording.make(gr.Button, {"value": "write.vote_down"}, elem_id="mm-down")
     show_html(_status(), elem_id="mm-voted")
+    awards = show_html(elem_id="mm-awards")
     reply = gr.JSON(visible=False)
+    return _Parts(
+        entry, read, keep, answer, keep_anyway, suggestion, votes, up, down, awards, reply
+    )
 
-    shown = read.click(
+
+def _connect_reading(parts: _Parts, service: Service, history: gr.BrowserState) -> None:
+    """The emotions at once; then, side by side, the entry is kept and the suggestion written."""
+    shown = parts.read.click(
         _read(service),
-        entry,
-        [answer, reply, suggestion, votes, keep_anyway],
-        show_progress="hidden",
+        parts.entry,
+        [
+            parts.answer,
+            parts.reply,
+            parts.suggestion,
+            parts.awards,
+            parts.votes,
+            parts.keep_anyway,
+        ],
         concurrency_limit=4,
         concurrency_id="read",
-        api_visibility="private",
+        **_PRIVATE,
     )
     shown.then(
         None,
-        [history, reply, keep],
+        [history, parts.reply, parts.keep],
         history,
         js="(history, reply, keep) => [mm.save(history, reply, keep)]",
-        api_visibility="private",
+        **_PRIVATE,
+    ).then(
+        _awards(service), history, parts.awards, js="(history) => [mm.newest(history)]", **_PRIVATE
     )
     shown.then(
         _suggest(service),
-        reply,
-        [suggestion, votes],
-        show_progress="hidden",
+        parts.reply,
+        [parts.suggestion, parts.votes],
+        # Places of their own: one that waits for Gemini never keeps a reading waiting.
         concurrency_limit=24,
         concurrency_id="suggest",
-        api_visibility="private",
+        **_PRIVATE,
     )
-    keep_anyway.click(
+
+
+def _connect_keeping(parts: _Parts, history: gr.BrowserState) -> None:
+    parts.keep_anyway.click(
         None,
-        [history, reply],
+        [history, parts.reply],
         history,
         js="(history, reply) => [mm.keep(history, reply)]",
-        api_visibility="private",
+        **_PRIVATE,
     )
-    for button, value in ((up, 1), (down, -1)):
-        button.click(
-            None,
-            history,
-            history,
-            js=f"(history) => [mm.vote(history, {value})]",
-            api_visibility="private",
-        )
-    return entry
+    for button, value in ((parts.up, 1), (parts.down, -1)):
+        js = f"(history) => [mm.vote(history, {value})]"
+        button.click(None, history, history, js=js, **_PRIVATE)
 
 
 def _read(service: Service) -> Any:
@@ -106,14 +143,25 @@ def _read(service: Service) -> Any:
             emotions = [found.model_dump() for found in reading.emotions]
             # With the text that was read: the visitor may be writing the next one already.
             reply = {"text": entry, "crisis": crisis, "emotions": emotions}
-            return reading_html(entry, reading), reply, "", _show(False), _show(crisis)
+            return reading_html(entry, reading), reply, "", "", _show(False), _show(crisis)
 
         def on_error(error: VisitorError) -> tuple[Any, ...]:
-            return error_html(error), None, "", _show(False), _show(False)
+            return error_html(error), None, "", "", _show(False), _show(False)
 
         return answered(service, request, action, on_error, cost_of_entry(entry))
 
     return show_reading
+
+
+def _awards(service: Service) -> Any:
+    def show_awards(received: dict[str, Any] | None, request: gr.Request) -> str:
+        def action() -> str:
+            # Nothing is sent where nothing was kept, as in a crisis.
+            return newest_awards(received["points"], received["today"]) if received else ""
+
+        return answered(service, request, action, error_html, cost=0)
+
+    return show_awards
 
 
 def _suggest(service: Service) -> Any:

@@ -220,6 +220,28 @@ def test_a_crisis_gets_the_safety_card_and_nothing_cheerful(visit, size):
     expect(entries(page).first).to_contain_text("tanpa tebakan")
 
 
+def test_a_kept_entry_names_what_it_reached_and_one_that_is_not_kept_does_not(visit):
+    page = visit("phone")
+    page.locator("#mm-keep input").uncheck()
+    read_answer(page, ENTRY)
+    page.wait_for_timeout(300)
+    expect(page.locator("#mm-awards")).to_have_text("")
+    page.locator("#mm-keep input").check()
+    read_answer(page, ENTRY)
+    expect(page.locator("#mm-awards")).to_contain_text("Langkah pertama")
+    # Nothing cheerful stays beside the safety card, nor comes with it.
+    write(page, CRISIS)
+    expect(page.locator(".mm-safety")).to_be_visible()
+    expect(page.locator("#mm-awards")).not_to_contain_text("Langkah pertama")
+
+
+def test_a_file_that_is_too_large_is_not_sent(visit):
+    page = visit()
+    open_tab(page, "Perjalanan")
+    bring_back(page, "a.json", "x" * 3_100_000)
+    expect(page.locator("#mm-imported .mm-status")).to_contain_text("terlalu besar")
+
+
 def test_a_vote_stays_in_the_browser(visit):
     page = visit()
     read_answer(page, ENTRY)

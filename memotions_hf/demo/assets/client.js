@@ -2,7 +2,8 @@
 // here, and its texts are never sent to the server for it. `MM_TEXTS` and `MM_EMOTIONS` are put
 // before this file by app.py. Everything that a visitor wrote goes in as textContent.
 window.mm = (() => {
-  const MAX_BYTES = 3_000_000; // encrypted, about 4 MB of the 5 MB that browsers give a site
+  const MAX_BYTES = 2_500_000; // encrypted, over 3 MB of the 5 MB that browsers give a site
+  const MAX_FILE_BYTES = 3_000_000; // an export of all that fits; the server takes 4 MB
   const PAGE = 20;
   const CHANGED = "memotions-journal-changed";
   const THEME = "memotions-theme";
@@ -168,6 +169,9 @@ window.mm = (() => {
     };
   }
 
+  // The same, once an entry has been kept: the server says which achievements it reached.
+  const newest = (history) => (state.current ? points(history) : null);
+
   // The list of entries
 
   function listEntries(history, tries = 40) {
@@ -257,7 +261,7 @@ window.mm = (() => {
 
   function exportJson(history) {
     const content = { app: "memotions", version: 1, entries: list(history) };
-    download(fileName("json"), "application/json", JSON.stringify(content, null, 2));
+    download(fileName("json"), "application/json", JSON.stringify(content));
   }
 
   function exportCsv(history) {
@@ -287,7 +291,12 @@ window.mm = (() => {
     input.accept = ".json,.csv,application/json,text/csv";
     return new Promise((resolve) => {
       input.addEventListener("cancel", () => resolve(""));
-      input.addEventListener("change", async () => resolve(await input.files[0].text()));
+      input.addEventListener("change", async () => {
+        const [file] = input.files;
+        const fits = file.size <= MAX_FILE_BYTES;
+        status("mm-imported", fits ? "" : say("too_large"));
+        resolve(fits ? await file.text() : "");
+      });
       input.click();
     });
   }
@@ -312,7 +321,7 @@ window.mm = (() => {
   }
 
   return {
-    language, save, keep, vote, remove, clear, join, ids, points, listEntries, exportJson,
+    language, save, keep, vote, remove, clear, join, ids, points, newest, listEntries, exportJson,
     exportCsv, chooseFile, start,
   };
 })();

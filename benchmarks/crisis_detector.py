@@ -20,6 +20,7 @@ from typing import Any
 
 from memotions_hf.corpus.download import DATA_FOLDER
 from memotions_hf.corpus.rows import read_source
+from memotions_hf.modeling.artifact import METRICS_FILE
 from memotions_hf.suggestions import crisis_training
 from memotions_hf.suggestions.crisis_model import CrisisModel
 from memotions_hf.suggestions.crisis_training import Example
@@ -53,7 +54,19 @@ def main() -> None:
     result["journal_test"] = crisis_training.measure(model, ordinary)
     result["milliseconds"] = round(1000 * seconds_a_text(model, ordinary), 2)
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    metrics = json.dumps(shipped(result), indent=2) + "\n"
+    (BUNDLED_DETECTOR / METRICS_FILE).write_text(metrics, encoding="utf-8")
     print(table(result))
+
+
+def shipped(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what comes with the package: the figures of the crisis message, for the app."""
+    held_out, ordinary = result["held_out"]["crisis"], result["journal_test"]["crisis"]
+    return {
+        "recall": held_out["recall"],
+        "false_alarms_look_alikes": held_out["false_alarms"],
+        "false_alarms_ordinary": ordinary["false_alarms"],
+    }
 
 
 def count(examples: list[Example]) -> dict[str, int]:

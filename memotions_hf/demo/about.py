@@ -21,7 +21,7 @@ from ..modeling.artifact import (
     read_artifact_config,
     read_json,
 )
-from ..suggestions.safety import HelpLine, help_lines
+from ..suggestions.safety import BUNDLED_DETECTOR, HelpLine, help_lines
 from . import charts
 from .markup import Language, escape, two, words
 
@@ -378,7 +378,24 @@ def _limits(evaluation: Facts, corpus: Facts, config: ArtifactConfig) -> str:
     measured += _weakest_source(sets, corpus)
     measured += _unseen(sets)
     tokens = _number(config.max_length)
-    return _points([*measured, *(_told(f"limit_{name}", tokens=tokens) for name in _FIXED_LIMITS)])
+    fixed = [_told(f"limit_{name}", tokens=tokens) for name in _FIXED_LIMITS]
+    return _points([*measured, *fixed, *_missed_crises()])
+
+
+def _missed_crises() -> list[str]:
+    detector = _read_metrics(BUNDLED_DETECTOR)
+    if not detector:
+        return []
+    found, ordinary = detector["recall"], detector["false_alarms_ordinary"]
+    return [
+        _told(
+            "limit_crisis_measured",
+            crises=_number(found["of"]),
+            missed=_number(found["of"] - found["part"]),
+            ordinary=_number(ordinary["of"]),
+            alarms=_number(ordinary["part"]),
+        )
+    ]
 
 
 def _weakest_class(scores: Facts) -> str:

@@ -101,6 +101,9 @@ def test_the_checked_in_figures_are_those_of_the_bundled_detector():
     assert crisis_training.measure(model, held_out) == recorded["held_out"]
     short = crisis_training.read_examples(DATA_FOLDER / "crisis" / "held_out_short.tsv")
     assert crisis_training.measure(model, short) == recorded["held_out_short"]
+    shipped = json.loads((BUNDLED_DETECTOR / "metrics.json").read_text(encoding="utf-8"))
+    assert shipped["recall"] == recorded["held_out"]["crisis"]["recall"]
+    assert shipped["false_alarms_ordinary"] == recorded["journal_test"]["crisis"]["false_alarms"]
 
 
 @pytest.mark.parametrize("who", ["Aku", "aku", "Saya", "Gue", "Hari ini aku"])

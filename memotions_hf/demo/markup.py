@@ -27,7 +27,7 @@ _TEMPLATE_MARKS = {ord(mark): f"&#{ord(mark)};" for mark in "{}$`\\"}
 class VisitorError(InputError):
     """Something that a visitor can mend, in both languages; ``str()`` is the English line.
 
-    ``VisitorError("batch.no_text", row=5)`` takes the text ``no_text`` of ``batch.json``.
+    ``VisitorError("batch.binary", row=5)`` takes the text ``binary`` of ``batch.json``.
     """
 
     def __init__(self, key: str, **values: object) -> None:

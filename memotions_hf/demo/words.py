@@ -17,7 +17,7 @@ class Wording:
     """Makes components in the first language and remembers which of their texts to switch.
 
     >>> wording = Wording()
-    >>> button = wording.make(gr.Button, {"value": "write.button"}, variant="primary")
+    >>> button = wording.make(gr.Button, {"value": "write.read"}, variant="primary")
     """
 
     def __init__(self, lang: Language = "id") -> None:

@@ -11,8 +11,8 @@ from ..suggestions.safety import (
     help_lines,
     help_lines_checked,
 )
-from .charts import Bar, Sentence, arc, bars, highlighted
-from .markup import LANGUAGES, VisitorError, both, both_of, emotion, escape, two
+from .charts import Sentence, arc, highlighted, probabilities
+from .markup import LANGUAGES, VisitorError, both, both_of, escape, two
 from .reading import Reading
 
 MAX_SENTENCES = 40
@@ -38,13 +38,10 @@ def reading_html(text: str, reading: Reading) -> str:
 
 
 def _emotions(reading: Reading) -> str:
-    rows = [
-        Bar(emotion(found.label), found.score, f"{found.score:.0%}", found.label)
-        for found in reading.emotions
-    ]
+    scores = [(found.label, found.score) for found in reading.emotions]
     return _card(
         f'<div class="mm-lead"><h2>{both("write.found")}</h2>'
-        f'<p class="mm-small">{both("write.found_hint")}</p></div>{bars(rows)}'
+        f'<p class="mm-small">{both("write.found_hint")}</p></div>{probabilities(scores)}'
     )
 
 

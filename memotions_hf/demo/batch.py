@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..labels import EMOTIONS, LABELS
+from .charts import Bar, bars, feeling
 from .markup import VisitorError, both, emotion, escape, two
 from .tables import Record, Table, thousands
 
@@ -254,17 +255,12 @@ def summary_html(progress: Progress) -> str:
     lines = ""
     if progress.done == progress.total:
         lines += f"<p>{both('batch.summary_done', **thousands('rows', progress.total))}</p>"
-    lines += bars(progress.counts.items())
+    ordered = sorted(progress.counts.items(), key=lambda row: -row[1])
+    total = sum(progress.counts.values()) or 1
+    lines += bars([_bar(label, count, total) for label, count in ordered])
     if progress.unreadable:
         lines += f'<p class="mm-batch-unreadable">{_name_unreadable(progress)}</p>'
     return f'<section class="mm-batch-summary"><h3>{both("batch.summary")}</h3>{lines}</section>'
-
-
-def bars(rows: Iterable[tuple[str, int]]) -> str:
-    """One horizontal bar an emotion, the most frequent one first, with its count and percent."""
-    ordered = sorted(rows, key=lambda row: -row[1])
-    total = sum(count for _, count in ordered) or 1
-    return f'<ul class="mm-batch-bars">{"".join(_bar(*row, total) for row in ordered)}</ul>'
 
 
 def preview_html(progress: Progress) -> str:
@@ -284,7 +280,7 @@ def preview_html(progress: Progress) -> str:
     )
 
 
-def _bar(label: str, count: int, total: int) -> str:
+def _bar(label: str, count: int, total: int) -> Bar:
     percent = _percent(count / total)
     value = both(
         "batch.bar_value",
@@ -292,13 +288,7 @@ def _bar(label: str, count: int, total: int) -> str:
         percent_id=percent.replace(".", ","),
         percent_en=percent,
     )
-    return (
-        f'<li class="mm-batch-bar" style="--mm-tone:var(--mm-{label})">'
-        f'<span class="mm-batch-name">{emotion(label)}</span>'
-        f'<span class="mm-batch-line" aria-hidden="true">'
-        f'<span style="width:{100 * count / total:.1f}%"></span></span>'
-        f'<span class="mm-batch-value">{value}</span></li>'
-    )
+    return Bar(feeling(label), count / total, value, label)
 
 
 def _name_unreadable(progress: Progress) -> str:

@@ -6,12 +6,8 @@ to the caller in one line, and of anything else the log gets the kind and the pl
 
 import asyncio
 import logging
-import os
-import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
@@ -23,6 +19,7 @@ from ..suggestions.companion import DEFAULT_THRESHOLD, FoundEmotion
 from ..suggestions.engine import MAX_ENTRY_CHARACTERS
 from ..suggestions.safety import NO_CRISIS, SafetyCheck, help_lines
 from ..text import to_valid_unicode
+from . import patches
 from .markup import VisitorError, words
 from .reading import Reader, checked_entry, found_emotions
 from .service import Service
@@ -43,7 +40,7 @@ _BATCH_CHARACTERS_PER_REQUEST = 4_000
 # Of Gradio's forty places for work in progress. A suggestion may hang for as long as Gemini may be
 # asked, and must leave places for everything else.
 _PREDICT_PLACES = 8
-_SUGGEST_PLACES = 16
+SUGGEST_PLACES = 16
 _BATCH_PLACES = 1
 
 _INDONESIAN = {emotion.name: emotion.indonesian for emotion in EMOTIONS}
@@ -53,10 +50,7 @@ logger = logging.getLogger(__name__)
 
 def add_endpoints(service: Service) -> None:
     """Add the three endpoints to the ``gr.Blocks`` that is being built."""
-    keep_texts_out_of_the_log()
-    keep_sessions_small()
-    # Or Gradio imports pyplot to find a backend, at the first call, while everybody waits.
-    os.environ.setdefault("MPLBACKEND", "agg")
+    patches.apply()
 
     async def predict(  # noqa: D417  (the request comes from Gradio)
         text: str, request: gr.Request, threshold: float = DEFAULT_THRESHOLD
@@ -115,7 +109,7 @@ def add_endpoints(service: Service) -> None:
             return await asyncio.to_thread(read_batch, service, texts, threshold)
 
     _register(predict, _PREDICT_PLACES)
-    _register(suggest, _SUGGEST_PLACES)
+    _register(suggest, SUGGEST_PLACES)
     _register(batch, _BATCH_PLACES)
 
 
@@ -206,79 +200,8 @@ def told_errors() -> Iterator[None]:
     except InputError as error:
         raise gr.Error(str(error), print_exception=False) from None
     except Exception as error:
-        logger.error("an endpoint failed: %s", _kind_and_place(error))
+        logger.error("an endpoint failed: %s", patches.kind_and_place(error))
         raise gr.Error(words("common.broken", "en"), print_exception=False) from None
-
-
-def keep_texts_out_of_the_log() -> None:
-    """Make Gradio and uvicorn log the kind and the place of an error, and never its message.
-
-    Gradio prints the traceback of every error in a handler, and an error may quote what a visitor
-    wrote: Gradio's own does where a caller sends too few values.
-    """
-    import gradio.queueing
-    import gradio.route_utils
-    import gradio.routes
-    import gradio.utils
-
-    for module in (gradio.queueing, gradio.routes, gradio.route_utils, gradio.utils):
-        vars(module)["traceback"] = _Traceback
-    for name in ("uvicorn.error", "asyncio", "mcp.server.lowlevel.server"):
-        if _without_message not in logging.getLogger(name).filters:
-            logging.getLogger(name).addFilter(_without_message)
-
-
-def keep_sessions_small() -> None:
-    """Make Gradio describe a component to a new session only when an event of it needs that.
-
-    It describes every component at once, for links to a state of the page, which there are none
-    of: some ten milliseconds in which nobody is served, and 90 kB, for each visitor and each call
-    without a session.
-    """
-    import gradio.state_holder
-
-    original = gradio.state_holder.SessionState
-    if original.__module__ != __name__:
-        gradio.state_holder.SessionState = _small_session(original)
-
-
-def _small_session(original: Any) -> Any:
-    class SmallSession(original):  # type: ignore[misc]
-        def __init__(self, blocks: gr.Blocks) -> None:
-            super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))
-
-    return SmallSession
-
-
-class _Traceback:
-    """Stands in for the module ``traceback`` inside Gradio."""
-
-    @staticmethod
-    def print_exc() -> None:
-        error = sys.exc_info()[1]
-        if error is not None:
-            logger.error("a handler failed: %s", _kind_and_place(error))
-
-    @staticmethod
-    def format_exc() -> str:
-        error = sys.exc_info()[1]
-        return _kind_and_place(error) if error is not None else ""
-
-
-def _without_message(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    if error is not None:
-        record.msg, record.args = "%s", (_kind_and_place(error),)
-        record.exc_info = record.exc_text = None
-    return True
-
-
-def _kind_and_place(error: BaseException) -> str:
-    places = [
-        f"{frame.filename}:{frame.lineno} in {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__, limit=-4)
-    ]
-    return f"{type(error).__name__} at {' < '.join(reversed(places))}"
 
 
 def _check_safety(service: Service, text: str) -> SafetyCheck:

@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..suggestions.engine import PROJECT_VARIABLE
-from .fast_gradio import import_gradio
 from .look import script, style, theme
 from .markup import both, words
+from .patches import import_gradio
 from .service import Service
 
 if TYPE_CHECKING:

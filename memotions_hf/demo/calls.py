@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from .markup import VisitorError
+from .patches import kind_and_place
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -49,11 +50,8 @@ def streamed(
 
 
 def visitor_error(error: Exception) -> VisitorError:
-    """What to tell a visitor; an error that is not theirs goes to the log by its kind only.
-
-    Its message may hold what a visitor wrote, and so may the frames of its trace.
-    """
+    """What to tell a visitor; of an error that is not theirs, the log gets the kind and place."""
     if isinstance(error, VisitorError):
         return error
-    logger.error("an event of the page failed: %s", type(error).__name__)
+    logger.error("an event of the page failed: %s", kind_and_place(error))
     return VisitorError("common.broken")

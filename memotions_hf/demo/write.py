@@ -10,7 +10,7 @@ import gradio as gr
 
 from ..suggestions.engine import MAX_ENTRY_CHARACTERS
 from .answers import error_html, reading_html, suggestion_html
-from .api import cost_of_entry
+from .api import SUGGEST_PLACES, cost_of_entry
 from .calls import answered, streamed
 from .charts import newest_awards
 from .markup import VisitorError, both, words
@@ -115,8 +115,8 @@ def _connect_reading(parts: _Parts, service: Service, history: gr.BrowserState) 
         _suggest(service),
         parts.reply,
         [parts.suggestion, parts.votes],
-        # Places of their own: one that waits for Gemini never keeps a reading waiting.
-        concurrency_limit=24,
+        # Shared with the endpoint: what waits for Gemini never keeps a reading waiting.
+        concurrency_limit=SUGGEST_PLACES,
         concurrency_id="suggest",
         **_PRIVATE,
     )

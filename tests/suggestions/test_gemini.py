@@ -757,23 +757,16 @@ def test_making_and_closing_touches_nothing(make: Make, monkeypatch: pytest.Monk
     engine.close()
 
 
-def connections_to(server: VertexServer) -> int:
-    """Open or half-closed connections to the server; other tests of this process have their own."""
-    port = f":{int(server.url.rpartition(':')[2]):04X}"
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[2].endswith(port) and row[3] in {"01", "04", "05", "08"} for row in rows)
-
-
 def test_faults_leave_no_connection_open(server: VertexServer, make: Make) -> None:
     engine = make(timeout=5, failures_before_pause=100)
     engine.suggest(ENTRY, emotion="sad")
-    before = connections_to(server)
+    before = server.connections
     gc.disable()  # connections must not wait for it
     try:
         for behaviour in ("busy_after_text", "malformed_json", "other_shape", "medicine") * 5:
             server.usual = behaviour
             engine.suggest(ENTRY, emotion="sad")
-        assert wait_for(lambda: connections_to(server) <= before)
+        assert wait_for(lambda: server.connections <= before)
     finally:
         gc.enable()
 

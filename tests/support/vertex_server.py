@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 TOKEN = "ya29.loopbackAccessToken"
@@ -90,6 +91,10 @@ class Seen:
         return str(part["text"])
 
 
+# As /proc/net/tcp numbers them: established, two ways of having sent the last word, and of not.
+_NOT_CLOSED = frozenset({"01", "04", "05", "08"})
+
+
 class VertexServer:
     """The server; use it as a context manager.
 
@@ -118,6 +123,13 @@ class VertexServer:
         self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
+
+    @property
+    def connections(self) -> int:
+        """Open or half-closed connections to this server, whoever else has some of their own."""
+        port = f":{self._server.server_port:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[2].endswith(port) and row[3] in _NOT_CLOSED for row in rows)
 
     def start(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Seen:
         """Note a request and choose what becomes of it."""

@@ -517,16 +517,16 @@ def test_trial_that_nobody_ends_is_given_up(server: VertexServer, make: Make) ->
 
 def test_only_one_call_tries_after_the_pause(server: VertexServer, make: Make) -> None:
     server.usual = 500
-    engine = make(failures_before_pause=1, pause=0.2, timeout=5)
+    engine = make(failures_before_pause=1, pause=1.0, timeout=5)
     assert engine.suggest(ENTRY, emotion="sad").fallback == "unavailable"
-    time.sleep(0.25)
+    time.sleep(1.1)
     server.usual = "hang_in_stream"
     trial = engine.stream(ENTRY, emotion="sad")
     next(trial)
     assert engine.suggest(ENTRY, emotion="sad").fallback == "paused"
     trial.close()  # tells nothing about the service: it stays paused, and is tried again
     assert engine.suggest(ENTRY, emotion="sad").fallback == "paused"
-    time.sleep(0.25)
+    time.sleep(1.1)
     server.usual = "good"
     for part in engine.stream(ENTRY, emotion="sad"):
         if part.complete:

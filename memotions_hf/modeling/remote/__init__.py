@@ -1,0 +1,1 @@
+"""Code that is copied into a model folder; nothing of the package imports it."""

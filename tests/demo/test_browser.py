@@ -235,6 +235,16 @@ def test_a_kept_entry_names_what_it_reached_and_one_that_is_not_kept_does_not(vi
     expect(page.locator("#mm-awards")).not_to_contain_text("Langkah pertama")
 
 
+def test_an_entry_is_kept_as_it_was_read_whatever_is_written_meanwhile(visit):
+    page = visit()
+    write(page, "Aku senang hari ini.")
+    page.locator("#mm-entry textarea").fill("Sedih sekali rasanya.")
+    expect(page.locator("body")).to_have_attribute("data-mm-read", "1")
+    open_tab(page, "Perjalanan")
+    expect(entries(page)).to_have_count(1)
+    expect(entries(page).locator(".mm-entry-text")).to_have_text("Aku senang hari ini.")
+
+
 def test_a_file_that_is_too_large_is_not_sent(visit):
     page = visit()
     open_tab(page, "Perjalanan")

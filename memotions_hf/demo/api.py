@@ -15,13 +15,13 @@ from gradio.events import api
 
 from ..errors import InputError
 from ..labels import EMOTIONS
-from ..suggestions.companion import DEFAULT_THRESHOLD, FoundEmotion
+from ..suggestions.companion import DEFAULT_THRESHOLD, FoundEmotion, found_emotions
 from ..suggestions.engine import MAX_ENTRY_CHARACTERS
 from ..suggestions.safety import NO_CRISIS, SafetyCheck, help_lines
 from ..text import to_valid_unicode
 from . import patches
 from .markup import VisitorError, words
-from .reading import Reader, checked_entry, found_emotions
+from .reading import Reader, checked_entry
 from .service import Service
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from .answers import error_html
 from .batch import Progress, label_table, preview_html, progress_html, summary_html
-from .calls import answered, streamed
+from .calls import PRIVATE, answered, streamed
 from .markup import VisitorError, both
 from .tables import MAX_BYTES, MAX_ROWS, Table, open_table, thousands
 from .words import show_html
@@ -40,19 +40,18 @@ def add_batch_tab(wording: Wording, service: Service) -> None:
     """Add the tab's components and events to the current Blocks."""
     show_html(_intro())
     parts = _add_parts(wording)
-    private: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     described = [parts.found, parts.options, parts.column, parts.header, parts.start]
     parts.upload.upload(
         _describe(service, guess_header=True),
         [parts.upload, parts.header],
         [*described, parts.result, parts.download],
-        **private,
+        **PRIVATE,
     )
     parts.header.input(
         _describe(service, guess_header=False),
         [parts.upload, parts.header],
         [*described, parts.result, parts.download],
-        **private,
+        **PRIVATE,
     )
     work = parts.start.click(
         _label(service),
@@ -60,14 +59,14 @@ def add_batch_tab(wording: Wording, service: Service) -> None:
         [parts.result, parts.download, parts.start, parts.cancel, parts.options],
         concurrency_limit=1,
         concurrency_id="table",
-        **private,
+        **PRIVATE,
     )
     # Only then, or a last step that was under way would be shown after it.
     parts.cancel.click(None, cancels=[work]).then(
         _cancelled,
         None,
         [parts.result, parts.download, parts.start, parts.cancel, parts.options],
-        **private,
+        **PRIVATE,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .markup import VisitorError
 from .patches import kind_and_place
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .service import Service
 
 _Outputs = TypeVar("_Outputs")
+
+PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Options of every event of the page: no spinner of Gradio's, and no endpoint for others."""
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from . import charts
 from .answers import error_html
-from .calls import answered
+from .calls import PRIVATE, answered
 from .journal import read_export
 from .markup import VisitorError, both
 from .words import show_html
@@ -48,8 +48,7 @@ def add_journey_tab(
             history,
             drawing,
             js="(history) => { mm.listEntries(history); return [mm.points(history)]; }",
-            show_progress="hidden",
-            api_visibility="private",
+            **PRIVATE,
         )
 
 
@@ -102,8 +101,7 @@ def _add_import(
         [text, history],
         [imported, error],
         js="async (text, history) => [await mm.chooseFile(), mm.ids(history)]",
-        show_progress="hidden",
-        api_visibility="private",
+        **PRIVATE,
     ).then(
         None,
         [history, imported],

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import InputError
-from ..suggestions.companion import DEFAULT_THRESHOLD, FoundEmotion
+from ..suggestions.companion import DEFAULT_THRESHOLD, FoundEmotion, found_emotions
 from ..suggestions.engine import MAX_ENTRY_CHARACTERS, clean_entry
 from ..suggestions.safety import SafetyCheck
 from .markup import VisitorError
@@ -103,13 +102,6 @@ def checked_entry(entry: str) -> str:
         return clean_entry(entry)
     except InputError:
         raise VisitorError("write.empty") from None
-
-
-def found_emotions(scores: Mapping[str, float], threshold: float) -> list[FoundEmotion]:
-    """Return every emotion over the threshold, and at least the best one, the best first."""
-    ranked = sorted(scores.items(), key=lambda item: -item[1])
-    over = [item for item in ranked if item[1] > threshold] or ranked[:1]
-    return [FoundEmotion(label=label, score=round(score, 3)) for label, score in over]
 
 
 def _as_sentence(sentence: SentenceEmotion) -> ReadSentence:

@@ -11,7 +11,7 @@ import gradio as gr
 from ..suggestions.engine import MAX_ENTRY_CHARACTERS
 from .answers import error_html, reading_html, suggestion_html
 from .api import SUGGEST_PLACES, cost_of_entry
-from .calls import answered, streamed
+from .calls import PRIVATE, answered, streamed
 from .charts import newest_awards
 from .markup import VisitorError, both, words
 from .reading import Reader
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .words import Wording
 
 _EXAMPLES = ("example_1", "example_2", "example_3", "example_4")
-_PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class _Parts(NamedTuple):
@@ -100,16 +99,16 @@ def _connect_reading(parts: _Parts, service: Service, history: gr.BrowserState) 
         ],
         concurrency_limit=4,
         concurrency_id="read",
-        **_PRIVATE,
+        **PRIVATE,
     )
     shown.then(
         None,
         [history, parts.reply, parts.keep],
         history,
         js="(history, reply, keep) => [mm.save(history, reply, keep)]",
-        **_PRIVATE,
+        **PRIVATE,
     ).then(
-        _awards(service), history, parts.awards, js="(history) => [mm.newest(history)]", **_PRIVATE
+        _awards(service), history, parts.awards, js="(history) => [mm.newest(history)]", **PRIVATE
     )
     shown.then(
         _suggest(service),
@@ -118,7 +117,7 @@ def _connect_reading(parts: _Parts, service: Service, history: gr.BrowserState) 
         # Shared with the endpoint: what waits for Gemini never keeps a reading waiting.
         concurrency_limit=SUGGEST_PLACES,
         concurrency_id="suggest",
-        **_PRIVATE,
+        **PRIVATE,
     )
 
 
@@ -128,11 +127,11 @@ def _connect_keeping(parts: _Parts, history: gr.BrowserState) -> None:
         [history, parts.reply],
         history,
         js="(history, reply) => [mm.keep(history, reply)]",
-        **_PRIVATE,
+        **PRIVATE,
     )
     for button, value in ((parts.up, 1), (parts.down, -1)):
         js = f"(history) => [mm.vote(history, {value})]"
-        button.click(None, history, history, js=js, **_PRIVATE)
+        button.click(None, history, history, js=js, **PRIVATE)
 
 
 def _read(service: Service) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -122,8 +122,7 @@ class Companion:
 
     def _find_emotions(self, entry: str) -> list[FoundEmotion]:
         scores = self._classifier(entry, top_k=None)
-        over = [score for score in scores if score["score"] > self._threshold] or scores[:1]
-        return [FoundEmotion(label=s["label"], score=round(s["score"], 3)) for s in over]
+        return found_emotions({item["label"]: item["score"] for item in scores}, self._threshold)
 
     def close(self) -> None:
         """Close the engine."""
@@ -139,6 +138,13 @@ class Companion:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def found_emotions(scores: Mapping[str, float], threshold: float) -> list[FoundEmotion]:
+    """Return every emotion over the threshold, and at least the best one, the best first."""
+    ranked = sorted(scores.items(), key=lambda item: -item[1])
+    over = [item for item in ranked if item[1] > threshold] or ranked[:1]
+    return [FoundEmotion(label=label, score=round(score, 3)) for label, score in over]
 
 
 def _as_reply(found: list[FoundEmotion], suggestion: Suggestion) -> JournalReply:

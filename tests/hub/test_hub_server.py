@@ -1,13 +1,16 @@
-"""The loopback Hub, driven by the clients that users have: huggingface_hub and datasets."""
+"""The loopback Hub, driven by the clients that users have: huggingface_hub, datasets, others."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 from huggingface_hub import (
     CommitOperationAdd,
@@ -29,6 +32,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars, get_session
 from support.hub import Hub, loopback_hub, without_xet
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 MODEL = "memotions/model"
 WEIGHTS = bytes(range(256)) * 1000
@@ -123,6 +127,47 @@ def test_who_may_create_and_write(hub: Hub, api: HfApi, stranger: HfApi) -> None
     assert api.list_repo_files(MODEL) == [".gitattributes"]
 
 
+def test_a_fine_grained_token_may_what_its_scopes_say(hub: Hub, api: HfApi) -> None:
+    fine = HfApi(endpoint=hub.url, token=hub.tokens.fine)
+    reader = HfApi(endpoint=hub.url, token=hub.tokens.fine_read)
+    token = reader.whoami()["auth"]["accessToken"]
+    (scope,) = token["fineGrained"]["scoped"]
+    assert (token["role"], scope["permissions"]) == ("fineGrained", ["repo.content.read"])
+    assert (scope["entity"]["type"], scope["entity"]["name"]) == ("user", "memotions")
+    fine.create_repo(MODEL, private=True)
+    put(fine, "a.txt", b"1")
+    assert "a.txt" in reader.list_repo_files(MODEL)
+    hub.put("memotions-lab/x", {"a.txt": "1"}, private=True)
+    for forbidden in (
+        lambda: fine.create_repo("memotions-lab/new"),
+        lambda: reader.create_repo("memotions/new"),
+        lambda: put(reader, "a.txt", b"2"),
+    ):
+        with pytest.raises(HfHubHTTPError) as error:
+            forbidden()
+        assert status(error) == 403
+    with pytest.raises(RepositoryNotFoundError):
+        fine.model_info("memotions-lab/x")
+
+
+def test_repositories_are_listed_for_those_who_may_see_them(hub: Hub, api: HfApi) -> None:
+    hub.put(MODEL, {"README.md": CARD})
+    hub.put("memotions/secret", {"a.txt": "1"}, private=True)
+    hub.put(
+        "memotions/space",
+        {"README.md": "---\nsdk: gradio\ntags: [metric]\n---\n"},
+        repo_type="space",
+    )
+
+    def names(**options: object) -> list[str]:
+        return [info.id for info in api.list_models(**options)]  # type: ignore[arg-type]
+
+    assert names(author="memotions") == [MODEL, "memotions/secret"]
+    assert names(author="memotions", token=False) == names(filter="emotion") == [MODEL]
+    assert names(author="tetangga") == names(filter="none") == []
+    assert [info.id for info in api.list_spaces(filter="metric")] == ["memotions/space"]
+
+
 # Round trip
 
 
@@ -184,22 +229,43 @@ def test_the_server_can_be_restarted_on_its_folder(tmp_path: Path) -> None:
         assert info.sha == oid
 
 
+def test_repositories_are_set_up_without_a_request(hub: Hub, api: HfApi) -> None:
+    first = hub.put(MODEL, {"a.txt": "1", "model.onnx": WEIGHTS}, private=True)
+    hub.put(MODEL, {"a.txt": b"2"}, revision="new")
+    assert hub.files(MODEL) == {"a.txt": b"1", "model.onnx": WEIGHTS}
+    assert hub.files(MODEL, "new")["a.txt"] == b"2"
+    assert hub.repo(MODEL).private
+    assert hub.repo("memotions/none") is None
+    with pytest.raises(KeyError):
+        hub.files(MODEL, repo_type="dataset")
+    assert hub.requests == hub.uploads == []
+    info = api.model_info(MODEL, files_metadata=True)
+    assert info.sha == first
+    assert [item.rfilename for item in info.siblings if item.lfs] == ["model.onnx"]
+    new = put(api, "model.onnx", WEIGHTS + b"1")
+    sha256 = hashlib.sha256(WEIGHTS + b"1").hexdigest()
+    assert hub.uploads == [f"object {sha256}", f"commit models/{MODEL} {new}"]
+    hub.clear()
+    assert hub.requests == hub.uploads == []
+    hub.put("memotions/data", {"a.csv": "a\n"}, repo_type="dataset", gated="manual")
+    assert api.dataset_info("memotions/data").gated == "manual"
+
+
 # Commits
 
 
 def test_a_commit_upon_an_outdated_parent_is_refused(hub: Hub, api: HfApi) -> None:
+    interference = hub.interfere(MODEL, {"b.txt": "theirs"})
     api.create_repo(MODEL)
+    interference.times = 0
     first = put(api, "a.txt", b"1")
-    repo = hub.store.find("model", MODEL)
-    theirs = {"b.txt": hub.store.regular_entry(b"theirs")}
-    hub.faults.meanwhile(
-        "POST .*/commit/", lambda: hub.store.commit(repo, "refs/heads/main", theirs)
-    )
+    interference.times = 1
     with pytest.raises(HfHubHTTPError, match="has happened since") as error:
         put(api, "b.txt", b"mine", parent_commit=first)
     assert status(error) == 412
     newest = api.model_info(MODEL).sha
     assert newest != first
+    assert (hub.files(MODEL)["b.txt"], interference.happened) == (b"theirs", 1)
     put(api, "c.txt", b"mine", parent_commit=newest)
     assert {"a.txt", "b.txt", "c.txt"} < set(api.list_repo_files(MODEL))
 
@@ -534,10 +600,16 @@ def test_a_space_with_its_secrets_and_variables(hub: Hub, api: HfApi) -> None:
     with pytest.raises(HfHubHTTPError) as error:
         api.restart_space(space, token=hub.tokens.read)
     assert status(error) == 403
-    running = hub.store.find("space", space)
-    running.space["host"] = "http://127.0.0.1:7860"
-    hub.store.save(running)
+    hub.spaces_run_at[space] = "http://127.0.0.1:7860/"
     assert api.space_info(space).host == "http://127.0.0.1:7860"
+    url = f"{hub.url}/api/spaces/{space}/host"  # what gradio.load asks, at an address of its own
+    assert get_session().get(url).json() == {"host": "http://127.0.0.1:7860"}
+    values = {"secrets/OTHER": "rahasia"}
+    assert hub.space_values(space) == values
+    hub.app.refuses_values = True
+    with pytest.raises(BadRequestError, match="rahasia 2"):
+        api.add_space_secret(space, "OTHER", "rahasia 2")
+    assert hub.space_values(space) == values
     with pytest.raises(ValueError, match="colorFrom"):
         put(api, "README.md", card.replace(b"blue", b"beige"), space, repo_type="space")
 
@@ -548,6 +620,8 @@ card = ModelCard.load("memotions/model")
 card.validate()
 metadata_update("memotions/model", {"tags": ["emotion", "more"]}, overwrite=True)
 print(card.data.license, ModelCard.load("memotions/model").data.tags)
+card.text += "More words."
+card.push_to_hub("memotions/model", create_pr=True)
 try:
     HfApi().upload_file(path_or_fileobj=b"x", path_in_repo="a.onnx", repo_id="memotions/model")
 except ConnectionError as problem:
@@ -561,6 +635,7 @@ def test_cards_load_and_change_but_xet_is_not_served(hub: Hub, api: HfApi, tmp_p
     put(api, "README.md", CARD.encode())
     done = hub.run(CARDS, home=tmp_path / "home", token=hub.tokens.write, HF_HUB_DISABLE_XET="0")
     assert done.stdout == "apache-2.0 ['emotion', 'more']\nTrue True\n", done.stderr
+    assert hub.files(MODEL, "refs/pr/1")["README.md"].endswith(b"More words.")
 
 
 # Data sets
@@ -615,6 +690,325 @@ def test_a_data_set_is_pushed_and_loaded(hub: Hub, api: HfApi, tmp_path: Path) -
         "Revision 'none' doesn't exist for dataset 'memotions/data' on the Hub.",
         *["Dataset 'memotions/data' doesn't exist on the Hub or cannot be accessed."] * 2,
     ], refused.stderr
+
+
+# The data set viewer
+
+VIEW = """
+import sys
+from datasets import load_dataset, load_dataset_builder
+from datasets.utils._dataset_viewer import DatasetViewerError, get_exported_parquet_files
+info = load_dataset_builder("memotions/plain").info
+whole = load_dataset("memotions/plain")
+try:
+    files = get_exported_parquet_files("memotions/plain", None, None)
+except DatasetViewerError:
+    files = []
+labels = info.features and info.features["label"].names
+print(labels, info.splits and info.splits["train"].num_examples, whole.num_rows, len(files))
+"""
+
+
+def viewer(hub: Hub, path: str, **headers: str) -> httpx2.Response:
+    """Ask the host of the viewer, whose name only the client's proxy setting makes reachable."""
+    host = hub.url.replace("http://", "datasets-server.")
+    return get_session().get(hub.url + path, headers={"Host": host, **headers})
+
+
+def labelled(rows: int) -> bytes:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b"])})
+    columns = {"text": [f"teks {n}" for n in range(rows)], "label": [n % 2 for n in range(rows)]}
+    buffer = io.BytesIO()
+    Dataset.from_dict(columns, features=features).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def test_datasets_asks_the_viewer_and_does_without_it(hub: Hub, tmp_path: Path) -> None:
+    files = {"data/train-0.parquet": labelled(8), "data/test-0.parquet": labelled(2)}
+    hub.put("memotions/plain", files, repo_type="dataset")
+    known = hub.run(VIEW, home=tmp_path / "known")
+    assert known.stdout == "['a', 'b'] 8 {'train': 8, 'test': 2} 2\n", known.stderr
+    assert {"GET /info", "GET /parquet"} <= set(hub.requests)
+    # As in a process that has no way to the viewer: its name is not to be found.
+    without = hub.run(VIEW, home=tmp_path / "without", http_proxy="")
+    assert without.stdout == "None None {'train': 8, 'test': 2} 0\n", without.stderr
+
+
+def test_the_viewer_knows_the_parquet_files(hub: Hub) -> None:
+    card = {
+        "configs": [
+            {
+                "config_name": "merged",
+                "data_files": [
+                    {"split": "train", "path": ["merged/train-*"]},
+                    {"split": "test", "path": "merged/test-0.parquet"},
+                ],
+            },
+            {"config_name": "small", "data_files": "small/*.parquet"},
+        ]
+    }
+    train = labelled(8)
+    files = {
+        "README.md": f"---\n{json.dumps(card)}\n---\n",
+        "merged/train-0.parquet": train,
+        "merged/train-1.parquet": labelled(3),
+        "merged/test-0.parquet": labelled(2),
+        "small/a.parquet": labelled(1),
+    }
+    commit = hub.put("memotions/data", files, repo_type="dataset")
+    listed = viewer(hub, "/parquet?dataset=memotions/data")
+    assert listed.headers["X-Revision"] == commit
+    assert {
+        (item["config"], item["split"], item["filename"], item["size"])
+        for item in listed.json()["parquet_files"]
+    } == {
+        ("merged", "train", "0000.parquet", len(train)),
+        ("merged", "train", "0001.parquet", len(files["merged/train-1.parquet"])),
+        ("merged", "test", "0000.parquet", len(files["merged/test-0.parquet"])),
+        ("small", "train", "0000.parquet", len(files["small/a.parquet"])),
+    }
+    described = viewer(hub, "/info?dataset=memotions/data").json()["dataset_info"]
+    assert described["merged"]["splits"]["train"]["num_examples"] == 11
+    assert described["small"]["features"]["label"]["names"] == ["a", "b"]
+    urls = get_session().get(f"{hub.url}/api/datasets/memotions/data/parquet").json()
+    assert get_session().get(urls["merged"]["train"][0]).content == train
+    assert urls["small"]["train"][0] == listed.json()["parquet_files"][-1]["url"]
+
+
+def test_the_viewer_shows_nothing_private_nor_what_it_cannot_read(hub: Hub) -> None:
+    hub.put("memotions/secret", {"train.parquet": labelled(1)}, repo_type="dataset", private=True)
+    hub.put("memotions/text", {"train.csv": "a\n1\n"}, repo_type="dataset")
+    hub.put(MODEL, {"train.parquet": labelled(1)})
+    token = {"Authorization": f"Bearer {hub.tokens.write}"}
+    hub.put("memotions/off", {"train.parquet": labelled(1)}, repo_type="dataset")
+    assert viewer(hub, "/info?dataset=memotions/off").status_code == 200
+    hub.app.viewer = False
+    assert viewer(hub, "/info?dataset=memotions/off").status_code == 404
+    hub.app.viewer = True
+    for name in ("secret", "text", "model", "none"):
+        answer = viewer(hub, f"/info?dataset=memotions/{name}", **token)
+        assert (answer.status_code, answer.headers["X-Error-Code"]) == (404, "ResponseNotFound")
+
+
+# Other libraries
+
+LIBRARIES = """
+import json
+import keras, numpy
+from transformers import AutoConfig, AutoTokenizer, pipeline
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.save("hf://memotions/keras")
+loaded = keras.saving.load_model("hf://memotions/keras")
+row = numpy.ones((1, 2))
+print(numpy.allclose(model(row).detach(), loaded(row).detach()))
+# Without the argument it would ask, on the terminal, whether to run the model's code.
+tokenizer = AutoTokenizer.from_pretrained("memotions/twin", trust_remote_code=False)
+print(tokenizer("aku senang")["input_ids"])
+print(type(AutoConfig.from_pretrained("memotions/twin", trust_remote_code=True)).__name__)
+classify = pipeline("text-classification", model="memotions/twin", trust_remote_code=True)
+print(classify("aku senang"))
+"""
+REMOTE_CODE = """
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+class TwinConfig(PretrainedConfig):
+    model_type = "twin"
+
+class Twin(PreTrainedModel):
+    config_class = TwinConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.scores = torch.nn.Embedding(4, 2)
+        self.post_init()
+
+    def forward(self, input_ids, **others):
+        return SequenceClassifierOutput(logits=self.scores(input_ids).mean(1))
+"""
+
+
+def twin() -> dict[str, bytes | str]:
+    """Return the files of a model whose code comes with it."""
+    from safetensors.numpy import save
+
+    vocabulary = {"[UNK]": 0, "[PAD]": 1, "aku": 2, "senang": 3}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    classes = {"AutoConfig": "TwinConfig", "AutoModelForSequenceClassification": "Twin"}
+    config = {
+        "model_type": "twin",
+        "architectures": ["Twin"],
+        "auto_map": {name: f"modeling_twin.{value}" for name, value in classes.items()},
+        "id2label": {"0": "a", "1": "b"},
+    }
+    special = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}
+    weights = {"scores.weight": np.array([[0, 0], [0, 0], [0, 9], [0, 9]], dtype=np.float32)}
+    return {
+        "config.json": json.dumps(config),
+        "modeling_twin.py": REMOTE_CODE,
+        "tokenizer.json": tokenizer.to_str(),
+        "tokenizer_config.json": json.dumps(special | {"pad_token": "[PAD]"}),
+        "model.safetensors": save(weights, {"format": "pt"}),
+    }
+
+
+def test_keras_and_transformers_use_the_hub(hub: Hub, tmp_path: Path) -> None:
+    hub.put("memotions/twin", twin(), private=True)
+    quiet = {"KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = hub.run(LIBRARIES, home=tmp_path / "home", token=hub.tokens.write, **quiet)
+    lines = done.stdout.splitlines()[-4:]
+    assert lines[:3] == ["True", "[2, 3]", "TwinConfig"], done.stderr
+    assert lines[3].startswith("[{'label': 'b', 'score': 0.999"), done.stderr
+    assert {"config.json", "model.weights.h5"} < set(hub.files("memotions/keras"))
+
+
+METRIC = """
+import datasets
+import evaluate
+from .share import share
+
+class Small(evaluate.Metric):
+    def _info(self):
+        number = datasets.Value("int32")
+        features = datasets.Features({"predictions": number, "references": number})
+        return evaluate.MetricInfo("what", "", features, inputs_description="")
+
+    def _compute(self, predictions, references):
+        return {"share": share(predictions, references)}
+"""
+EVALUATE = """
+import evaluate
+print(evaluate.load("memotions/small").compute(predictions=[1, 2], references=[1, 1]))
+print(evaluate.list_evaluation_modules("metric"))
+"""
+
+
+def test_evaluate_loads_a_metric_from_a_space(hub: Hub, tmp_path: Path) -> None:
+    pytest.importorskip("evaluate")
+    files = {
+        "README.md": "---\nsdk: gradio\ntags: [evaluate, metric]\n---\n",
+        "small.py": METRIC,
+        "share.py": "def share(a, b):\n    return sum(x == y for x, y in zip(a, b)) / len(a)\n",
+    }
+    hub.put("memotions/small", files, repo_type="space")
+    done = hub.run(EVALUATE, home=tmp_path / "home")
+    assert done.stdout.splitlines() == ["{'share': 0.5}", "['memotions/small']"], done.stderr
+    # It asks for the tag of its own version first.
+    assert re.search(r"/resolve/v[\d.]+/small\.py$", hub.requests[0])
+
+
+GRADIO = """
+import os
+from gradio_client import Client
+client = Client("memotions/space", verbose=False, token=os.environ["HF_TOKEN"])
+print(client.predict("halo", api_name="/shout"))
+"""
+
+
+def test_gradio_client_finds_a_private_space(hub: Hub, tmp_path: Path) -> None:
+    gradio = pytest.importorskip("gradio")
+    page = gradio.Interface(str.upper, "text", "text", api_name="shout", analytics_enabled=False)
+    hub.put("memotions/space", {"app.py": "..."}, repo_type="space", private=True)
+    address = {"server_name": "127.0.0.1", "quiet": True, "prevent_thread_lock": True}
+    try:
+        hub.spaces_run_at["memotions/space"] = page.launch(**address)[1]
+        done = hub.run(GRADIO, home=tmp_path / "home", token=hub.tokens.read)
+    finally:
+        page.close(verbose=False)
+    assert done.stdout == "HALO\n", done.stderr
+    assert hub.requests == [
+        "GET /api/spaces/memotions/space",
+        "GET /api/spaces/memotions/space/runtime",
+    ]
+
+
+# Refusals that a user must be told about
+
+
+def refusal(action: Callable[[], object]) -> tuple[int, str]:
+    with pytest.raises(HfHubHTTPError) as error:
+        action()
+    return status(error), str(error.value)
+
+
+def test_a_namespace_that_is_full(hub: Hub, api: HfApi) -> None:
+    hub.put(MODEL, {"a.txt": "1"}, private=True)
+    hub.app.quota_bytes = 100_000
+    code, message = refusal(lambda: put(api, "model.onnx", WEIGHTS))
+    assert code == 403
+    assert "Private repository storage limit reached" in message
+    assert hub.uploads == []
+    put(api, "b.txt", b"b" * 1000)
+    put(api, "b.txt", b"b" * 1000)  # the same content takes no more room
+    assert refusal(lambda: put(api, "c.txt", b"c" * 100_000))[0] == 403
+    hub.put("tetangga/x", {"a.txt": "1"})
+    stranger = HfApi(endpoint=hub.url, token=hub.tokens.stranger)
+    put(stranger, "d.txt", b"d" * 10_000, "tetangga/x")  # the room is each namespace's own
+    hub.app.max_body_bytes = 1000
+    assert refusal(lambda: put(api, "d.txt", b"d" * 1000))[0] == 413
+    assert set(hub.files(MODEL)) == {"a.txt", "b.txt"}
+
+
+@pytest.fixture
+def endpoint(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what HF_ENDPOINT sets: ``exist_ok`` fails for an endpoint that is only an argument."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_spaces_that_must_be_paid_for(hub: Hub, api: HfApi) -> None:
+    hub.app.spaces_need_payment = True
+    space = {"repo_type": "space", "space_sdk": "gradio"}
+    code, message = refusal(lambda: api.create_repo("memotions/space", **space))
+    assert code == 402
+    assert "PRO" in message
+    assert hub.repo("memotions/space", "space") is None
+    api.create_repo("memotions/page", repo_type="space", space_sdk="static")
+    api.create_repo("memotions/model")
+    # What is there already is good enough for the client.
+    hub.put("memotions/space", {"app.py": "..."}, repo_type="space")
+    api.create_repo("memotions/space", exist_ok=True, **space)
+    assert refusal(lambda: api.create_repo("memotions/space", **space))[0] == 402
+
+
+def test_too_many_new_repositories(hub: Hub, api: HfApi) -> None:
+    hub.app.repos_per_day = 1
+    api.create_repo(MODEL)
+    with pytest.raises(HfHubHTTPError) as error:
+        api.create_repo("memotions/more")
+    assert status(error) == 429
+    assert int(error.value.response.headers["Retry-After"]) > 0
+    api.create_repo(MODEL, exist_ok=True)
+    assert hub.repo("memotions/more") is None
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_a_namespace_that_is_not_ones_own(hub: Hub, api: HfApi) -> None:
+    for namespace in ("tetangga", "nobody"):
+        code, message = refusal(lambda name=namespace: api.create_repo(f"{name}/x"))
+        assert code == 403
+        assert f'rights to create a model under the namespace "{namespace}"' in message
+    hub.put(MODEL, {"a.txt": "1"})
+    reader = HfApi(endpoint=hub.url, token=hub.tokens.read)
+    # The client takes what is there for created, so it is the upload that is refused.
+    reader.create_repo(MODEL, exist_ok=True)
+    code, message = refusal(lambda: put(reader, "b.txt", b"1"))
+    assert code == 403
+    assert "you must use a write token" in message
+
+
+def test_a_network_that_is_down(hub: Hub, api: HfApi) -> None:
+    with pytest.raises(httpx2.ConnectError):
+        HfApi(endpoint=hub.dead_url, token=hub.tokens.write).whoami()
+    hub.faults.network_down("whoami")
+    with pytest.raises(httpx2.TransportError):
+        api.whoami()
+    hub.clear()
+    assert api.whoami()["name"] == "memotions"
 
 
 # Troubles
@@ -701,6 +1095,41 @@ def test_a_slow_answer_is_outlived(hub: Hub, api: HfApi, tmp_path: Path) -> None
     got = api.hf_hub_download(MODEL, "model.onnx", cache_dir=tmp_path / "cache")
     assert Path(got).read_bytes() == WEIGHTS
     assert dawdling.happened == 1
+
+
+def test_a_file_with_wrong_content_or_a_part_of_it(hub: Hub, tmp_path: Path) -> None:
+    hub.put(MODEL, {"model.onnx": WEIGHTS, "config.json": '{"a": 1}'})
+
+    def get(path: str, cache: str) -> bytes:
+        options = {"endpoint": hub.url, "cache_dir": tmp_path / cache}
+        return Path(hf_hub_download(MODEL, path, **options)).read_bytes()
+
+    corrupt = hub.corrupt(MODEL, "model.onnx", at=70_000)
+    hub.corrupt(MODEL, "config.json")
+    flipped = bytes([WEIGHTS[70_000] ^ 0xFF])
+    assert get("model.onnx", "one") == WEIGHTS[:70_000] + flipped + WEIGHTS[70_001:]
+    assert get("config.json", "one") == bytes([ord("{") ^ 0xFF]) + b'"a": 1}'
+    assert corrupt.happened == 1
+    hub.clear()
+    assert get("model.onnx", "two") == WEIGHTS
+    hub.truncate(MODEL, "model.onnx", after=1000)
+    hub.truncate(MODEL, "config.json", after=3)
+    for path in ("model.onnx", "config.json"):
+        with pytest.raises(OSError, match="Consistency check failed"):
+            get(path, "three")
+
+
+def test_a_listing_that_leads_elsewhere_is_refused_by_the_client(hub: Hub, tmp_path: Path) -> None:
+    for path in ("../../../evil.txt", "/etc/evil.txt"):
+        hub.put("memotions/evil", {path: "x"})
+        (listed,) = hub.files("memotions/evil")
+        siblings = HfApi(endpoint=hub.url, token=False).model_info("memotions/evil").siblings
+        assert listed == path
+        assert path in {item.rfilename for item in siblings}
+        with pytest.raises((ValueError, HfHubHTTPError)):
+            snapshot_download("memotions/evil", endpoint=hub.url, cache_dir=tmp_path / "a" / "b")
+        assert not list(tmp_path.rglob("*evil.txt"))
+        hub.store.delete(hub.repo("memotions/evil"))
 
 
 def test_the_client_does_not_notice_a_wrong_content(hub: Hub, api: HfApi, tmp_path: Path) -> None:

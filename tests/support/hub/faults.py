@@ -1,8 +1,15 @@
 """Troubles that the loopback Hub can be told to have, request by request.
 
 Each method takes a regular expression that is searched in "METHOD /path", and how many requests it
-concerns. The troubles lie around the application, at the level of the connection, so the server's
-own logic knows nothing of them.
+concerns: one, unless it says otherwise; ``ALWAYS`` for all. The troubles lie around the
+application, at the level of the connection, so the server's own logic knows nothing of them.
+
+    status, rate_limit                          an answer that is a refusal
+    network_down, cut_upload, cut_download      a connection that breaks
+    slow                                        a wait
+    shorten_download, corrupt_download,
+    corrupt_upload, wrong_hash                  a content that is not what it should be
+    meanwhile                                   something else happens first
 """
 
 from __future__ import annotations
@@ -12,12 +19,15 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ALWAYS = sys.maxsize
 
 
 @dataclass
@@ -40,6 +50,9 @@ class Faults:
         self._lock = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["raw_path"].startswith(b"http://"):  # as a proxy is asked
+            scope["raw_path"] = b"/" + scope["raw_path"].split(b"/", 3)[3]
+            scope["path"] = "/" + scope["path"].split("/", 3)[3]
         line = f"{scope['method']} {scope['raw_path'].decode('ascii')}"
         with self._lock:
             self.requests.append(line)
@@ -65,15 +78,22 @@ class Faults:
         return fault
 
     def status(
-        self, pattern: str, status: int, *, times: int = 1, headers: dict[str, str] | None = None
+        self,
+        pattern: str,
+        status: int,
+        *,
+        message: str = "",
+        times: int = 1,
+        headers: dict[str, str] | None = None,
     ) -> Fault:
-        """Answer with a status, such as 500, instead of doing anything."""
+        """Answer with a status, such as 500, and a message instead of doing anything."""
+        text = message or f"Injected fault {status}"
 
         async def apply(_: ASGIApp, __: Scope, receive: Receive, send: Send) -> None:
             await _drain(receive)
-            body = json.dumps({"error": f"Injected fault {status}"}).encode()
+            body = json.dumps({"error": text}).encode()
             fields = {"content-type": "application/json", "content-length": str(len(body))}
-            fields |= headers or {}
+            fields |= {"x-error-message": text} | (headers or {})
             raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
             await send({"type": "http.response.start", "status": status, "headers": raw})
             await send({"type": "http.response.body", "body": body})
@@ -82,7 +102,21 @@ class Faults:
 
     def rate_limit(self, pattern: str, *, retry_after: int = 0, times: int = 1) -> Fault:
         """Answer 429 and say when to come back; the client waits a second longer."""
-        return self.status(pattern, 429, times=times, headers={"Retry-After": str(retry_after)})
+        headers = {
+            "Retry-After": str(retry_after),
+            "RateLimit": f'"api";r=0;t={retry_after}',
+            "RateLimit-Policy": '"fixed window";"api";q=1000;w=300',
+        }
+        message = "We had to rate limit you: 1000 api requests per 5 minutes"
+        return self.status(pattern, 429, message=message, times=times, headers=headers)
+
+    def network_down(self, pattern: str = "", *, times: int = ALWAYS) -> Fault:
+        """Reset the connection of every request, without an answer, until ``clear``."""
+
+        async def apply(_: ASGIApp, __: Scope, ___: Receive, send: Send) -> None:
+            _close(send, reset=True)
+
+        return self._add(pattern, times, apply)
 
     def cut_download(
         self, pattern: str, *, after: int = 0, times: int = 1, reset: bool = False
@@ -150,11 +184,31 @@ class Faults:
 
         return self._add(pattern, times, apply)
 
-    def corrupt_download(self, pattern: str, *, times: int = 1) -> Fault:
-        """Change the first byte of the answer's body; length and ETag stay the right ones."""
+    def shorten_download(self, pattern: str, *, after: int = 0, times: int = 1) -> Fault:
+        """End the answer's body after so many bytes, as if there had never been more."""
 
         async def apply(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-            flip = _flipper()
+            left = after
+
+            async def shortened(message: Message) -> None:
+                nonlocal left
+                if message["type"] == "http.response.start":
+                    kept = [pair for pair in message["headers"] if pair[0] != b"content-length"]
+                    message["headers"] = [*kept, (b"content-length", b"%d" % after)]
+                else:
+                    message["body"] = message.get("body", b"")[:left]
+                    left -= len(message["body"])
+                await send(message)
+
+            await app(scope, receive, shortened)
+
+        return self._add(pattern, times, apply)
+
+    def corrupt_download(self, pattern: str, *, at: int = 0, times: int = 1) -> Fault:
+        """Change one byte of the answer's body; length and ETag stay the right ones."""
+
+        async def apply(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+            flip = _flipper(at)
 
             async def corrupting(message: Message) -> None:
                 await send(flip(message))
@@ -219,15 +273,16 @@ def _close(send: Send, reset: bool) -> None:
         transport.close()
 
 
-def _flipper() -> Callable[[Message], Message]:
-    done = False
+def _flipper(at: int = 0) -> Callable[[Message], Message]:
+    seen = 0
 
     def flip(message: Message) -> Message:
-        nonlocal done
-        body = message.get("body", b"")
-        if body and not done:
-            done = True
-            return {**message, "body": bytes([body[0] ^ 0xFF]) + body[1:]}
+        nonlocal seen
+        body = bytearray(message.get("body", b""))
+        here, seen = at - seen, seen + len(body)
+        if 0 <= here < len(body):
+            body[here] ^= 0xFF
+            return {**message, "body": bytes(body)}
         return message
 
     return flip

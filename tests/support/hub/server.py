@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
-import fnmatch
 import hashlib
 import hmac
 import json
@@ -30,9 +28,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from .store import MAIN, Commit, Entry, HubError, Repo, Store, now
+from .store import MAIN, Commit, Entry, HubError, Repo, Store, is_large, matches, now
+from .viewer import Splits, describe_config, parquet_splits
 
-LARGE_FILE = 10 * 1024 * 1024
 PIECE = 64 * 1024
 SPACE_SDKS = ("gradio", "docker", "static")
 SPACE_COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
@@ -43,17 +41,40 @@ _REPO_GROUPS = 2
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What a fine-grained token may do, and with what: a user, an org, or one repository."""
+
+    kind: str
+    name: str
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class User:
     """Who a token stands for, and what it may do."""
 
     name: str
     role: str
     organisations: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces in which the user's repositories may be."""
         return (self.name, *self.organisations)
+
+    def may(self, permission: str, namespace: str, repo: Repo | None = None) -> bool:
+        """Tell whether the token allows something in a namespace, or with one repository."""
+        if namespace not in self.namespaces:
+            return False
+        if self.role != "fineGrained":
+            return self.role == "write" or permission != "repo.write"
+        there = {("user", namespace), ("org", namespace)}
+        there |= {(repo.kind, repo.repo_id)} if repo else set()
+        return any(
+            permission in scope.permissions and (scope.kind, scope.name) in there
+            for scope in self.scopes
+        )
 
 
 @dataclass
@@ -96,6 +117,7 @@ class HubApp:
         ("DELETE", r"/api/repos/delete", "delete_repo"),
         ("POST", r"/api/repos/move", "move_repo"),
         ("GET|HEAD", rf"/api/resolve-cache{_API[4:]}/([0-9a-f]{{40}})/(.+)", "resolved"),
+        ("GET", r"/api/(models|datasets|spaces)", "list_repos"),
         ("GET", rf"{_API}", "info"),
         ("GET", rf"{_API}/revision/([^/]+)", "info"),
         ("GET", rf"{_API}/auth-check", "auth_check"),
@@ -106,6 +128,8 @@ class HubApp:
         ("POST", rf"{_API}/paths-info/([^/]+)", "paths_info"),
         ("GET", rf"{_API}/commits/([^/]+)", "commits"),
         ("GET", rf"{_API}/refs", "refs"),
+        ("GET", rf"{_API}/parquet", "parquet_urls"),
+        ("GET|HEAD", rf"{_API}/parquet/([^/]+)/([^/]+)/([0-9]+)\.parquet", "parquet_file"),
         ("POST|DELETE", rf"{_API}/branch/([^/]+)", "branch"),
         ("POST|DELETE", rf"{_API}/tag/([^/]+)", "tag"),
         ("POST", rf"{_API}/super-squash/([^/]+)", "squash"),
@@ -117,10 +141,17 @@ class HubApp:
         ("POST", rf"{_API}/discussions/([0-9]+)/merge", "merge"),
         ("GET|POST|DELETE", rf"{_API}/(secrets|variables)", "space_settings"),
         ("GET", rf"{_API}/(runtime)", "space_runtime"),
+        ("GET", rf"{_API}/host", "space_host"),
         ("POST", rf"{_API}/(restart|pause|hardware|sleeptime)", "space_runtime"),
         ("POST", rf"{_PAGE}\.git/info/lfs/objects/batch", "lfs_batch"),
         ("POST", rf"{_PAGE}\.git/info/lfs/verify", "lfs_verify"),
         ("GET|HEAD", rf"{_PAGE}/resolve/([^/]+)/(.+)", "resolve"),
+    )
+    # The host of the data set viewer, which clients call "datasets-server." and the Hub's name.
+    viewer_routes: tuple[tuple[str, str, str], ...] = (
+        ("GET", r"/info", "viewer_info"),
+        ("GET", r"/parquet", "viewer_parquet"),
+        ("GET", r"/is-valid", "viewer_is_valid"),
     )
     storage_routes: tuple[tuple[str, str, str], ...] = (
         ("GET|HEAD", r"/object/([0-9a-f]{64})", "storage_get"),
@@ -135,6 +166,14 @@ class HubApp:
         self.multipart_from = 5 * 1024 * 1024 * 1024
         self.part_size = 64 * 1024 * 1024
         self.page_size = 1000
+        self.quota_bytes: int | None = None
+        self.max_body_bytes: int | None = None
+        self.repos_per_day: int | None = None
+        self.spaces_need_payment = False
+        self.refuses_values = False
+        self.viewer = True
+        self.spaces_run_at: dict[str, str] = {}
+        self.uploads: list[str] = []
         self._signing_key = secrets.token_bytes()
         self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=_METHODS)])
 
@@ -142,21 +181,28 @@ class HubApp:
 
     async def _answer(self, request: Request) -> Response:
         path = request.scope["raw_path"].decode("ascii")
-        host = f"http://{request.headers.get('host', '')}"
+        routes = self._routes_of(request.headers.get("host", ""))
         try:
-            routes = self.storage_routes if host == self.storage_url else self.routes
             for methods, pattern, name in routes:
                 match = re.fullmatch(pattern, path)
                 if match and request.method in methods.split("|"):
                     groups = [unquote(group or "") for group in match.groups()]
                     if routes is self.storage_routes:
                         return await self._storage(request, path, name, groups)
-                    return self._hub(request, path, name, groups, await request.body())
+                    body = await request.body()
+                    if self.max_body_bytes is not None and len(body) > self.max_body_bytes:
+                        raise HubError(413, "", "Payload Too Large")
+                    return self._hub(request, path, name, groups, body)
             raise HubError(404, "", f"There is nothing here for {request.method} {path}")
         except HubError as problem:
             fields = {"X-Error-Code": problem.code, "X-Error-Message": problem.message}
             headers = {name: value for name, value in fields.items() if value} | problem.headers
             return JSONResponse({"error": problem.message}, problem.status, headers)
+
+    def _routes_of(self, host: str) -> tuple[tuple[str, str, str], ...]:
+        if f"http://{host}" == self.storage_url:
+            return self.storage_routes
+        return self.viewer_routes if host.startswith("datasets-server.") else self.routes
 
     def _hub(
         self, request: Request, path: str, name: str, groups: list[str], body: bytes
@@ -188,7 +234,8 @@ class HubApp:
     @staticmethod
     def _readable(repo: Repo | None, user: User | None) -> Repo:
         """Return the repository; a private one does not exist for those who may not see it."""
-        if repo is None or (repo.private and (user is None or repo.owner not in user.namespaces)):
+        allowed = user is not None and repo and user.may("repo.content.read", repo.owner, repo)
+        if repo is None or (repo.private and not allowed):
             raise HubError(401 if user is None else 404, "RepoNotFound", "Repository not found")
         return repo
 
@@ -205,17 +252,24 @@ class HubApp:
             raise HubError(403, "GatedRepo", message)
 
     @staticmethod
-    def _writer(call: Call, namespace: str | None = None) -> User:
-        """Return who writes, if the token may write, and in this namespace."""
+    def _writer(call: Call, repo: Repo | None = None) -> User:
+        """Return who writes, if the token may write, and to this repository."""
         if call.user is None:
             raise HubError(401, "", "Invalid username or password.")
-        if call.user.role != "write":
-            message = "Forbidden: you must use a write token to write to a repository"
+        if call.user.role == "read":
+            message = "Forbidden: you must use a write token to write to a repository."
             raise HubError(403, "", message)
-        if namespace is not None and namespace not in call.user.namespaces:
-            message = f'Forbidden: You do not have the rights to write under "{namespace}"'
-            raise HubError(403, "", message)
+        if repo is not None and not call.user.may("repo.write", repo.owner, repo):
+            raise HubError(403, "", "Authorization error.")
         return call.user
+
+    def _creator(self, call: Call, kind: str, namespace: str) -> None:
+        """Refuse who may not create a repository in this namespace, which need not exist."""
+        if not self._writer(call).may("repo.write", namespace):
+            message = (
+                f'You don\'t have the rights to create a {kind} under the namespace "{namespace}"'
+            )
+            raise HubError(403, "", message)
 
     # Users and repositories
 
@@ -226,12 +280,21 @@ class HubApp:
         organisations = [
             {"type": "org", "name": name, "roleInOrg": "admin"} for name in user.organisations
         ]
-        token = {"displayName": "loopback", "role": user.role, "createdAt": now()}
+        token: dict[str, Any] = {"displayName": "loopback", "role": user.role, "createdAt": now()}
+        if user.role == "fineGrained":
+            scoped = [
+                {
+                    "entity": {"_id": _id(scope.name), "type": scope.kind, "name": scope.name},
+                    "permissions": list(scope.permissions),
+                }
+                for scope in user.scopes
+            ]
+            token["fineGrained"] = {"canReadGatedRepos": False, "global": [], "scoped": scoped}
         auth = {"type": "access_token", "accessToken": token}
         return JSONResponse(
             {
                 "type": "user",
-                "id": hashlib.md5(user.name.encode()).hexdigest()[:24],
+                "id": _id(user.name),
                 "name": user.name,
                 "fullname": user.name.title(),
                 "isPro": False,
@@ -258,38 +321,52 @@ class HubApp:
             raise HubError(400, "", f'"type" must not be {kind}')
         user = self._writer(call)
         namespace = fields.get("organization") or user.name
-        self._writer(call, namespace)
+        self._creator(call, kind, namespace)
+        self._payment(kind, fields)
         if not re.fullmatch(r"(?![.-])[\w.-]{1,96}(?<![.-])", name) or ".." in name:
             raise HubError(400, "", f"Invalid repository name: {name}")
         repo_id = f"{namespace}/{name}"
         prefix = "" if kind == "model" else f"{kind}s/"
         answer = {"url": f"{self.url}/{prefix}{repo_id}", "name": repo_id}
+        self._daily_limit(kind, repo_id)
         try:
             self.store.create(
                 kind,
                 repo_id,
                 private=fields.get("visibility") == "private" or fields.get("private") is True,
-                space=self._new_space(fields) if kind == "space" else {},
+                space=new_space(fields) if kind == "space" else {},
             )
         except HubError as problem:
             # The client reads the address from the refusal too.
             return JSONResponse(answer | {"error": problem.message}, problem.status)
         return JSONResponse(answer)
 
-    @staticmethod
-    def _new_space(fields: dict[str, Any]) -> dict[str, Any]:
-        if fields.get("sdk") not in SPACE_SDKS:
-            raise HubError(400, "", '"sdk" must be one of [gradio, docker, static]')
-        space: dict[str, Any] = {"sdk": fields["sdk"], "secrets": {}, "variables": {}}
-        for name in ("secrets", "variables"):
-            for item in fields.get(name) or []:
-                space[name][item["key"]] = _space_value(item)
-        hardware = fields.get("hardware") or "cpu-basic"
-        return space | {"hardware": hardware, "paused": False, "restarts": 0, "sleep": None}
+    def _payment(self, kind: str, fields: dict[str, Any]) -> None:
+        # As on the real Hub, this comes before the question whether the Space exists.
+        free = fields.get("hardware", "cpu-basic") == "cpu-basic" and fields.get("sdk") != "static"
+        if kind == "space" and free and self.spaces_need_payment:
+            message = "Hosting Gradio and Docker Spaces on cpu-basic requires a PRO subscription."
+            raise HubError(402, "", message)
+
+    def _daily_limit(self, kind: str, repo_id: str) -> None:
+        if self.repos_per_day is None or self.store.find(kind, repo_id):
+            return
+        if self.repos_per_day == 0:
+            message = "You have exceeded the rate limit for repository creation. Retry later."
+            raise HubError(429, "", message, **{"Retry-After": str(24 * 60 * 60)})
+        self.repos_per_day -= 1
+
+    def _quota(self, repo: Repo, new: dict[str, int]) -> None:
+        if self.quota_bytes is None:
+            return
+        if sum((self.store.held_by(repo.owner) | new).values()) <= self.quota_bytes:
+            return
+        which = "Private repository storage" if repo.private else "Public repository storage"
+        raise HubError(403, "", f"{which} limit reached, please upgrade your plan")
 
     def _named(self, call: Call, kind: str, repo_id: str) -> Repo:
         repo = self._readable(self.store.find(kind, repo_id), call.user)
-        self._writer(call, repo.owner)
+        self._writer(call, repo)
         return repo
 
     def delete_repo(self, call: Call) -> Response:
@@ -302,12 +379,12 @@ class HubApp:
     def move_repo(self, call: Call) -> Response:
         fields = call.fields
         repo = self._named(call, fields.get("type") or "model", fields["fromRepo"])
-        self._writer(call, fields["toRepo"].split("/")[0])
+        self._creator(call, repo.kind, fields["toRepo"].split("/")[0])
         self.store.move(repo, fields["toRepo"])
         return Response("OK")
 
     def settings(self, call: Call, repo: Repo) -> Response:
-        self._writer(call, repo.owner)
+        self._writer(call, repo)
         fields = call.fields
         if "visibility" in fields or "private" in fields:
             repo.private = fields.get("visibility") == "private" or fields.get("private") is True
@@ -316,7 +393,7 @@ class HubApp:
         return JSONResponse({"private": repo.private, "gated": repo.gated})
 
     def grant(self, call: Call, repo: Repo) -> Response:
-        self._writer(call, repo.owner)
+        self._writer(call, repo)
         repo.granted.append(str(call.fields["user"]))
         self.store.save(repo)
         return JSONResponse({})
@@ -324,7 +401,7 @@ class HubApp:
     def auth_check(self, call: Call, repo: Repo, write: str = "") -> Response:
         self._require_content(repo, call.user)
         if write:
-            self._writer(call, repo.owner)
+            self._writer(call, repo)
         return Response("OK")
 
     # What is in a repository
@@ -332,12 +409,33 @@ class HubApp:
     def _state(self, repo: Repo, revision: str) -> Commit:
         return self.store.read_commit(repo, self.store.resolve(repo, revision or "main"))
 
+    def list_repos(self, call: Call, kinds: str) -> Response:
+        wanted = {name: call.query.get(name, [""])[0] for name in ("author", "search")}
+        tags = set(call.query.get("filter", []))
+        shown = []
+        for repo in self.store.all(kinds.removesuffix("s")):
+            hidden = repo.private and not (
+                call.user and call.user.may("repo.content.read", repo.owner, repo)
+            )
+            if hidden or wanted["author"] not in ("", repo.owner):
+                continue
+            answer = self._info(call, repo, self._state(repo, "main"))
+            if wanted["search"] in repo.repo_id and tags <= set(answer["tags"]):
+                shown.append(answer)
+        return self._page(call, shown, self.page_size)
+
     def info(self, call: Call, repo: Repo, revision: str = "") -> Response:
-        commit = self._state(repo, revision)
+        answer = self._info(call, repo, self._state(repo, revision))
+        wanted = [*call.query.get("expand", []), *call.query.get("expand[]", [])]
+        if wanted:
+            answer = {name: answer[name] for name in ("_id", "id", *wanted) if name in answer}
+        return JSONResponse(answer)
+
+    def _info(self, call: Call, repo: Repo, commit: Commit) -> dict[str, Any]:
         card = self._card(repo, commit)
         tags = [*card.get("tags", []), *_prefixed("license", card), *_prefixed("language", card)]
         answer = {
-            "_id": hashlib.md5(repo.repo_id.encode()).hexdigest()[:24],
+            "_id": _id(repo.repo_id),
             "id": repo.repo_id,
             "author": repo.owner,
             "sha": commit.sha,
@@ -354,11 +452,7 @@ class HubApp:
                 _sibling(path, entry, call.asks("blobs")) for path, entry in commit.files.items()
             ],
         }
-        answer |= self._kind_info(repo, commit, card)
-        wanted = [*call.query.get("expand", []), *call.query.get("expand[]", [])]
-        if wanted:
-            answer = {name: answer[name] for name in ("_id", "id", *wanted) if name in answer}
-        return JSONResponse(answer)
+        return answer | self._kind_info(repo, commit, card)
 
     def _kind_info(self, repo: Repo, commit: Commit, card: dict[str, Any]) -> dict[str, Any]:
         if repo.kind == "model":
@@ -366,15 +460,17 @@ class HubApp:
             fields = {name: card[name] for name in names if name in card}
             return fields | {"modelId": repo.repo_id, "spaces": []}
         if repo.kind == "space":
-            subdomain = repo.repo_id.replace("/", "-").lower()
             return {
                 "sdk": card.get("sdk", repo.space["sdk"]),
                 "runtime": self._runtime(repo, commit),
-                "subdomain": subdomain,
-                # A test that runs the app itself writes its address here, for gradio_client.
-                "host": repo.space.get("host", f"{self.url}/{subdomain}"),
+                "subdomain": repo.repo_id.replace("/", "-").lower(),
+                "host": self._host(repo),
             }
         return {}
+
+    def _host(self, repo: Repo) -> str:
+        somewhere = f"{self.url}/{repo.repo_id.replace('/', '-').lower()}"
+        return self.spaces_run_at.get(repo.repo_id, somewhere).rstrip("/")
 
     def _card(self, repo: Repo, commit: Commit) -> dict[str, Any]:
         readme = commit.files.get("README.md")
@@ -510,11 +606,11 @@ class HubApp:
     # Branches, tags, history
 
     def branch(self, call: Call, repo: Repo, name: str) -> Response:
-        self._writer(call, repo.owner)
+        self._writer(call, repo)
         return self._reference(call, repo, f"refs/heads/{name}", call.fields.get("startingPoint"))
 
     def tag(self, call: Call, repo: Repo, name: str) -> Response:
-        self._writer(call, repo.owner)
+        self._writer(call, repo)
         # To create a tag the path names its target; to delete one, the tag itself.
         tag = name if call.method == "DELETE" else str(call.fields["tag"])
         return self._reference(call, repo, f"refs/tags/{tag}", name)
@@ -534,7 +630,7 @@ class HubApp:
         return Response(status_code=204 if call.method == "DELETE" else 201)
 
     def squash(self, call: Call, repo: Repo, name: str) -> Response:
-        user = self._writer(call, repo.owner)
+        user = self._writer(call, repo)
         reference = self._target(repo, name)
         self.store.squash(repo, reference, str(call.fields.get("message", "squash")), user.name)
         return Response("OK")
@@ -543,41 +639,38 @@ class HubApp:
 
     def _uploader(self, call: Call, repo: Repo) -> User:
         # Whoever may read may open a pull request.
-        return self._writer(call, None if call.asks("create_pr") else repo.owner)
+        return self._writer(call, None if call.asks("create_pr") else repo)
 
     def preupload(self, call: Call, repo: Repo, revision: str) -> Response:
         self._uploader(call, repo)
         commit, fields = self._state(repo, revision), call.fields
-        patterns = self._lfs_patterns(commit)
+        patterns = self.store.lfs_patterns(commit.files)
         ignored = fields.get("gitIgnore")
         if ignored is None and ".gitignore" in commit.files:
             ignored = self.store.read(commit.files[".gitignore"]).decode()
         answers = []
         for file in fields["files"]:
-            lfs = _matches(file["path"], patterns) or _looks_large(file)
+            sample = base64.b64decode(file["sample"])
+            lfs = is_large(file["path"], int(file["size"]), sample, patterns)
             entry = commit.files.get(file["path"])
             answers.append(
                 {
                     "path": file["path"],
                     "uploadMode": "lfs" if lfs else "regular",
-                    "shouldIgnore": _matches(file["path"], (ignored or "").splitlines()),
+                    "shouldIgnore": matches(file["path"], (ignored or "").splitlines()),
                     "oid": entry.etag if entry else None,
                 }
             )
         return JSONResponse({"files": answers, "commitOid": commit.sha})
-
-    def _lfs_patterns(self, commit: Commit) -> list[str]:
-        entry = commit.files.get(".gitattributes")
-        lines = self.store.read(entry).decode().splitlines() if entry else []
-        return [line.split()[0] for line in lines if "filter=lfs" in line]
 
     def xet_token(self, call: Call, repo: Repo) -> Response:
         raise HubError(404, "", "This Hub has no Xet storage: set HF_HUB_DISABLE_XET=1")
 
     def lfs_batch(self, call: Call, repo: Repo) -> Response:
         # A pull request's content comes without a revision, from anyone who may write anywhere.
-        self._writer(call, repo.owner if "ref" in call.fields else None)
+        self._writer(call, repo if "ref" in call.fields else None)
         multipart = "multipart" in call.fields.get("transfers", [])
+        self._quota(repo, {str(item["oid"]): int(item["size"]) for item in call.fields["objects"]})
         answers = []
         for item in call.fields["objects"]:
             sha256, size = str(item["oid"]), int(item["size"])
@@ -614,6 +707,7 @@ class HubApp:
         header, changes = self._changes(call, repo, revision)
         title, message = str(header["summary"]), str(header.get("description") or "")
         base, parent = self.store.resolve(repo, revision), header.get("parentCommit")
+        self._quota(repo, {entry.sha256: entry.size for entry in changes.values() if entry})
         answer: dict[str, Any] = {"success": True}
         with self.store.lock:
             if pull:
@@ -634,6 +728,7 @@ class HubApp:
                 base=base,
                 expected_parent=parent,
             )
+        self.uploads.append(f"commit {repo.kind}s/{repo.repo_id} {commit.sha}")
         url = f"{self.url}/{repo.page}/commit/{commit.sha}"
         return JSONResponse(answer | {"commitUrl": url, "commitOid": commit.sha, "hookOutput": ""})
 
@@ -744,7 +839,7 @@ class HubApp:
         return repo.discussions[int(number) - 1]
 
     def merge(self, call: Call, repo: Repo, number: str) -> Response:
-        user = self._writer(call, repo.owner)
+        user = self._writer(call, repo)
         item = self._discussion(repo, number)
         if not item["isPullRequest"] or item["status"] != "open":
             raise HubError(400, "", "There is nothing to merge")
@@ -767,8 +862,10 @@ class HubApp:
     # Spaces
 
     def space_settings(self, call: Call, repo: Repo, which: str) -> Response:
-        self._writer(call, repo.owner)
+        self._writer(call, repo)
         values = _space(repo)[which]
+        if call.method == "POST" and self.refuses_values:
+            raise HubError(400, "", f"Cannot use this value: {call.fields['value']}")
         if call.method == "POST":
             values[call.fields["key"]] = _space_value(call.fields)
         elif call.method == "DELETE" and values.pop(call.fields["key"], None) is None:
@@ -786,7 +883,7 @@ class HubApp:
     def space_runtime(self, call: Call, repo: Repo, action: str) -> Response:
         space = _space(repo)
         if call.method == "POST":
-            self._writer(call, repo.owner)
+            self._writer(call, repo)
             if action == "restart":
                 space |= {"restarts": space["restarts"] + 1, "paused": False}
             elif action == "pause":
@@ -797,6 +894,9 @@ class HubApp:
                 space["sleep"] = call.fields["seconds"]
             self.store.save(repo)
         return JSONResponse(self._runtime(repo, self._state(repo, "main")))
+
+    def space_host(self, call: Call, repo: Repo) -> Response:
+        return JSONResponse({"host": self._host(repo)})
 
     @staticmethod
     def _runtime(repo: Repo, commit: Commit) -> dict[str, Any]:
@@ -812,6 +912,82 @@ class HubApp:
             "sha": commit.sha,
             "restarts": space["restarts"],
         }
+
+    # The data set viewer
+
+    def _exported(self, call: Call) -> tuple[Repo, Commit, dict[str, Splits]]:
+        name = call.query.get("dataset", [""])[0]
+        found = self.store.find("dataset", name) if name else None
+        # As for accounts that do not pay: there is no viewer for a private data set.
+        if found is None or found.private or not self.viewer:
+            raise HubError(404, "ResponseNotFound", "The data set viewer has nothing to show.")
+        commit = self._state(found, "main")
+        return found, commit, parquet_splits(commit, self._card(found, commit))
+
+    def _viewed(self, commit: Commit, answer: dict[str, Any]) -> Response:
+        complete = {"pending": [], "failed": [], "partial": False}
+        return JSONResponse(answer | complete, headers={"X-Revision": commit.sha})
+
+    def viewer_is_valid(self, call: Call) -> Response:
+        names = ("preview", "viewer", "search", "filter", "statistics")
+        _, commit, _ = self._exported(call)
+        return JSONResponse(dict.fromkeys(names, True), headers={"X-Revision": commit.sha})
+
+    def viewer_info(self, call: Call) -> Response:
+        repo, commit, configs = self._exported(call)
+        dataset = repo.repo_id.split("/")[1].replace("-", "_").lower()
+        described = {
+            config: describe_config(self.store, commit, dataset, config, splits)
+            for config, splits in configs.items()
+        }
+        return self._viewed(commit, {"dataset_info": described})
+
+    def viewer_parquet(self, call: Call) -> Response:
+        repo, commit, configs = self._exported(call)
+        files = [
+            {
+                "dataset": repo.repo_id,
+                "config": config,
+                "split": split,
+                "url": self._parquet_url(repo, config, split, number),
+                "filename": f"{number:04d}.parquet",
+                "size": commit.files[path].size,
+            }
+            for config, splits in configs.items()
+            for split, paths in splits.items()
+            for number, path in enumerate(paths)
+        ]
+        return self._viewed(commit, {"parquet_files": files})
+
+    def _parquet_url(self, repo: Repo, config: str, split: str, number: int) -> str:
+        return f"{self.url}/api/datasets/{repo.repo_id}/parquet/{config}/{split}/{number}.parquet"
+
+    def _splits(self, repo: Repo) -> dict[str, Splits]:
+        commit = self._state(repo, "main")
+        return parquet_splits(commit, self._card(repo, commit))
+
+    def parquet_urls(self, call: Call, repo: Repo) -> Response:
+        return JSONResponse(
+            {
+                config: {
+                    split: [
+                        self._parquet_url(repo, config, split, number)
+                        for number in range(len(paths))
+                    ]
+                    for split, paths in splits.items()
+                }
+                for config, splits in self._splits(repo).items()
+            }
+        )
+
+    def parquet_file(
+        self, call: Call, repo: Repo, config: str, split: str, number: str
+    ) -> Response:
+        paths = self._splits(repo).get(config, {}).get(split, [])
+        if int(number) >= len(paths):
+            raise HubError(404, "EntryNotFound", "There is no such Parquet file")
+        location = f"{self.url}/{repo.page}/resolve/main/{quote(paths[int(number)])}"
+        return Response(status_code=302, headers={"Location": location})
 
     # The storage host
 
@@ -848,6 +1024,7 @@ class HubApp:
 
     async def storage_put(self, request: Request, sha256: str) -> Response:
         self.store.adopt(await self._receive(request), sha256)
+        self.uploads.append(f"object {sha256}")
         return Response(headers={"ETag": f'"{sha256[:32]}"'})
 
     def _part(self, sha256: str, number: int) -> Path:
@@ -871,9 +1048,26 @@ class HubApp:
                     raise HubError(400, "", f"InvalidPart: part {number} is not what was uploaded")
                 file.write(data)
         self.store.adopt(whole, sha256)
+        self.uploads.append(f"object {sha256}")
         for number in range(1, len(parts) + 1):
             self._part(sha256, number).unlink()
         return JSONResponse({"success": True})
+
+
+def _id(name: str) -> str:
+    return hashlib.md5(name.encode()).hexdigest()[:24]
+
+
+def new_space(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a new Space, as asked for when it is created."""
+    if fields.get("sdk") not in SPACE_SDKS:
+        raise HubError(400, "", '"sdk" must be one of [gradio, docker, static]')
+    space: dict[str, Any] = {"sdk": fields["sdk"], "secrets": {}, "variables": {}}
+    for name in ("secrets", "variables"):
+        for item in fields.get(name) or []:
+            space[name][item["key"]] = _space_value(item)
+    hardware = fields.get("hardware") or "cpu-basic"
+    return space | {"hardware": hardware, "paused": False, "restarts": 0, "sleep": None}
 
 
 def _space(repo: Repo) -> dict[str, Any]:
@@ -897,28 +1091,6 @@ def _safe_path(path: str) -> str:
 def _folders(paths: set[str], below: str) -> set[str]:
     found = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     return {name for name in found if name != "." and name.startswith(below)}
-
-
-def _matches(path: str, patterns: list[str]) -> bool:
-    name = PurePosixPath(path).name
-    return any(
-        fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(name, pattern)
-        for pattern in patterns
-        if pattern and not pattern.startswith("#")
-    )
-
-
-def _looks_large(file: dict[str, Any]) -> bool:
-    """Tell whether a file goes to the storage host although no pattern says so."""
-    if int(file["size"]) > LARGE_FILE:
-        return True
-    sample = base64.b64decode(file["sample"])
-    try:
-        # A sample may end in the middle of a character: only a whole file must be whole text.
-        text = codecs.getincrementaldecoder("utf-8")().decode(sample, len(sample) < 512)
-    except UnicodeDecodeError:
-        return True
-    return "\0" in text
 
 
 def _sibling(path: str, entry: Entry, blobs: bool) -> dict[str, Any]:

@@ -7,18 +7,22 @@ again by another process: nothing but the lock lives in memory.
 
 from __future__ import annotations
 
+import codecs
+import fnmatch
 import hashlib
 import json
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 MAIN = "refs/heads/main"
+LARGE_FILE = 10 * 1024 * 1024
+SAMPLE = 512
 _SHA = re.compile(r"[0-9a-f]{40}")
 _LFS_SUFFIXES = (
     "7z arrow avro bin bz2 ckpt ftz gz h5 joblib keras mlmodel model msgpack npy npz onnx ot"
@@ -110,6 +114,35 @@ def _pointer(sha256: str, size: int) -> bytes:
     return text.encode()
 
 
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """Tell whether one of the patterns of a .gitattributes or .gitignore fits a path."""
+    name = PurePosixPath(path).name
+    return any(
+        fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(name, pattern)
+        for pattern in patterns
+        if pattern and not pattern.startswith("#")
+    )
+
+
+def is_large(path: str, size: int, sample: bytes, patterns: Iterable[str]) -> bool:
+    """Tell whether a file goes to the storage host: by its name, or because it is no short text.
+
+    Args:
+        path: The path in the repository.
+        size: The length of the whole file.
+        sample: The beginning of the file.
+        patterns: What .gitattributes says.
+    """
+    if size > LARGE_FILE or matches(path, patterns):
+        return True
+    try:
+        # A sample may end in the middle of a character: only a whole file must be whole text.
+        text = codecs.getincrementaldecoder("utf-8")().decode(sample, len(sample) < SAMPLE)
+    except UnicodeDecodeError:
+        return True
+    return "\0" in text
+
+
 class Store:
     """The repositories and contents below one folder."""
 
@@ -172,6 +205,35 @@ class Store:
         size = self.object_path(sha256).stat().st_size
         return Entry(sha256, size, git_blob_id(_pointer(sha256, size)), lfs=True)
 
+    def entry(self, files: Mapping[str, Entry], path: str, data: bytes) -> Entry:
+        """Keep a content as the kind of file that its path and content make it.
+
+        Args:
+            files: The files of the repository so far, with its .gitattributes.
+            path: Where the file will be.
+            data: The content.
+        """
+        if is_large(path, len(data), data[:SAMPLE], self.lfs_patterns(files)):
+            return self.lfs_entry(self.add_object(data))
+        return self.regular_entry(data)
+
+    def lfs_patterns(self, files: Mapping[str, Entry]) -> list[str]:
+        """Return the patterns of the files that .gitattributes sends to the storage host."""
+        attributes = files.get(".gitattributes")
+        lines = self.read(attributes).decode().splitlines() if attributes else []
+        return [line.split()[0] for line in lines if "filter=lfs" in line]
+
+    def held_by(self, owner: str) -> dict[str, int]:
+        """Return the size of each content in the newest states of an owner's repositories."""
+        return {
+            entry.sha256: entry.size
+            for kind in ("model", "dataset", "space")
+            for repo in self.all(kind)
+            if repo.owner == owner
+            for sha in repo.refs.values()
+            for entry in self.read_commit(repo, sha).files.values()
+        }
+
     def read(self, entry: Entry) -> bytes:
         """Return a file's content."""
         return self.object_path(entry.sha256).read_bytes()
@@ -185,6 +247,11 @@ class Store:
         """Return the repository, or None."""
         path = self._home(kind, repo_id) / "repo.json"
         return Repo(**json.loads(path.read_text())) if path.is_file() else None
+
+    def all(self, kind: str) -> list[Repo]:
+        """Return every repository of a kind."""
+        paths = (self.folder / "repos" / f"{kind}s").glob("*/*/repo.json")
+        return [Repo(**json.loads(path.read_text())) for path in sorted(paths)]
 
     def save(self, repo: Repo) -> None:
         """Write the repository's settings and references, all or nothing."""

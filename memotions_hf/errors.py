@@ -21,6 +21,10 @@ class ModelLoadError(MemotionsError, OSError):
     """A model folder or repository is missing, incomplete, damaged or not ours."""
 
 
+class HubError(MemotionsError, OSError):
+    """The Hugging Face Hub cannot be reached, or refuses what is pushed to it."""
+
+
 class InputError(MemotionsError, ValueError):
     """An argument or an input text has a value that cannot be used."""
 

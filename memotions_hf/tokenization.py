@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from .errors import ModelLoadError
-from .text import PLACEHOLDERS, build_normalizer, to_valid_unicode
+from .modeling.untrusted import parse_json, read_bounded, shorten
+from .text import NORMALIZER_VERSION, PLACEHOLDERS, build_normalizer, to_valid_unicode
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
 PAD_ID, UNK_ID = 0, 1
@@ -21,11 +24,38 @@ TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _ALPHABET_SIZE = 400
 
+_FIXED_PARTS = ("normalizer", "pre_tokenizer", "model", "added_tokens")
+# The second is what transformers 5 writes in place of the first.
+_TOKENIZER_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
+_MAX_TOKENIZER_BYTES = 5_000_000
+_MAX_TOKENIZER_CONFIG_BYTES = 100_000
+
 
 def split_words(tokenizer: Tokenizer, text: str) -> list[str]:
     """Return the words that a tokenizer cuts into subwords: normalised, placeholders included."""
     normalised = tokenizer.normalizer.normalize_str(to_valid_unicode(text))
     return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]
+
+
+def _build_tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
+    """Return our kind of tokenizer, as yet without added tokens."""
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocabulary, merges, unk_token=UNK_TOKEN, continuing_subword_prefix=SUBWORD_PREFIX
+        )
+    )
+    tokenizer.normalizer = build_normalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Split(Regex(r"[!?…]|\p{So}"), behavior="isolated"),
+        ]
+    )
+    return tokenizer
+
+
+def _add_placeholders(tokenizer: Tokenizer) -> None:
+    tokenizer.add_tokens([AddedToken(token, normalized=True) for token in PLACEHOLDERS])
 
 
 def train_tokenizer(
@@ -45,14 +75,7 @@ def train_tokenizer(
     Returns:
         A tokenizer whose padding id is 0 and unknown id is 1, without truncation or padding set.
     """
-    tokenizer = Tokenizer(models.BPE(unk_token=UNK_TOKEN, continuing_subword_prefix=SUBWORD_PREFIX))
-    tokenizer.normalizer = build_normalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.WhitespaceSplit(),
-            pre_tokenizers.Split(Regex(r"[!?…]|\p{So}"), behavior="isolated"),
-        ]
-    )
+    tokenizer = _build_tokenizer({}, [])
     words_of_texts = [  # placeholders are not learnt from
         [word for word in split_words(tokenizer, text) if word not in PLACEHOLDERS]
         for text in texts
@@ -78,7 +101,7 @@ def train_tokenizer(
     state["added_tokens"] = state["added_tokens"][:2]
     tokenizer = Tokenizer.from_str(json.dumps(state))
     # Only now: tokens that are added before training keep ids that training gives to others.
-    tokenizer.add_tokens([AddedToken(token, normalized=True) for token in PLACEHOLDERS])
+    _add_placeholders(tokenizer)
     return tokenizer
 
 
@@ -103,24 +126,105 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Load the tokenizer of a model folder.
 
+    Only the vocabulary and its merges are taken from the file. Everything else must be ours and is
+    built here: another normalisation would read texts as the model was not trained to, and a
+    pattern from a stranger could take any time and memory. What another library has stored for
+    cutting, padding and special tokens is left out.
+
     Raises:
-        ModelLoadError: the file is missing, damaged, or has other padding or unknown ids than ours.
+        ModelLoadError: a file is missing, damaged or very large, names code to run, or holds
+            another kind of tokenizer than ours.
     """
     path = folder / TOKENIZER_FILE
-    if not path.is_file():
-        raise ModelLoadError(f"{path} is missing; a model folder needs it")
+    values = _parse(path, read_bounded(path, _MAX_TOKENIZER_BYTES))
+    _check_tokenizer(path, values)
+    _check_tokenizer_config(folder / TOKENIZER_CONFIG_FILE)
+    model = values["model"]
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = _build_tokenizer(model["vocab"], [(a, b) for a, b in model["merges"]])
     except Exception as error:  # the library raises a bare Exception for every kind of damage
-        raise ModelLoadError(f"{path} is not a tokenizer file ({error})") from None
-    if (tokenizer.token_to_id(PAD_TOKEN), tokenizer.token_to_id(UNK_TOKEN)) != (PAD_ID, UNK_ID):
+        raise ModelLoadError(f"{path} is not a tokenizer file ({shorten(str(error))})") from None
+    tokenizer.add_special_tokens([PAD_TOKEN, UNK_TOKEN])
+    _add_placeholders(tokenizer)
+    return tokenizer
+
+
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        values = parse_json(content)
+    except (ValueError, RecursionError) as error:
+        raise ModelLoadError(
+            f"{path} is not a tokenizer file ({shorten(str(error))}); save or download it again"
+        ) from None
+    if not isinstance(values, dict):
+        raise ModelLoadError(f"{path} is not a tokenizer file: it holds no JSON object")
+    return values
+
+
+def _check_tokenizer(path: Path, values: Mapping[str, Any]) -> None:
+    """Compare everything but the vocabulary with ours, before the library compiles any of it."""
+    model, added = values.get("model"), values.get("added_tokens")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocabulary, dict) or not _are_objects(added):
+        raise ModelLoadError(f"{path} is not a tokenizer file: it has no vocabulary")
+    if (vocabulary.get(PAD_TOKEN), vocabulary.get(UNK_TOKEN)) != (PAD_ID, UNK_ID):
         raise ModelLoadError(
             f"{path} was not made by memotions-hf: {PAD_TOKEN} and {UNK_TOKEN} must have ids 0, 1"
         )
-    # Another library may have stored its own; cutting and padding are done below.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+    found, ours = _fixed_parts(values), _our_fixed_parts()
+    for part in _FIXED_PARTS:
+        if found[part] != ours[part]:
+            raise ModelLoadError(
+                f"{path} was not made by memotions-hf: its {part} is not the one of normaliser "
+                f"version {NORMALIZER_VERSION}; take a folder that save_pretrained wrote"
+            )
+    size = len(vocabulary)
+    ids = [*vocabulary.values(), *(token.get("id") for token in values["added_tokens"])]
+    expected = [PAD_ID, UNK_ID, *range(size, size + len(PLACEHOLDERS))]
+    if ids[size:] != expected or not all(type(n) is int and 0 <= n < size for n in ids[:size]):
+        raise ModelLoadError(
+            f"{path} is damaged: the ids of its {size:,} entries must count up from 0, those of "
+            f"{', '.join(PLACEHOLDERS)} after them; save or download it again"
+        )
+
+
+def _are_objects(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, dict) for value in values)
+
+
+def _fixed_parts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is the same in every ``tokenizer.json`` of ours."""
+    parts = {part: values.get(part) for part in _FIXED_PARTS}
+    parts["model"] = {
+        key: value for key, value in values["model"].items() if key not in ("vocab", "merges")
+    }
+    parts["added_tokens"] = [
+        {key: value for key, value in token.items() if key != "id"}
+        for token in values["added_tokens"]
+    ]
+    return parts
+
+
+@cache
+def _our_fixed_parts() -> dict[str, Any]:
+    tokenizer = _build_tokenizer({}, [])
+    tokenizer.add_special_tokens([PAD_TOKEN, UNK_TOKEN])
+    _add_placeholders(tokenizer)
+    return _fixed_parts(json.loads(tokenizer.to_str()))
+
+
+def _check_tokenizer_config(path: Path) -> None:
+    """Refuse what AutoTokenizer would run or look for; this package does not read the file."""
+    if not path.is_file():
+        return
+    values = _parse(path, read_bounded(path, _MAX_TOKENIZER_CONFIG_BYTES))
+    if "auto_map" in values or values.get("tokenizer_class") not in _TOKENIZER_CLASSES:
+        raise ModelLoadError(
+            f"{path} names other code to run: tokenizer_class "
+            f"{shorten(values.get('tokenizer_class'))}, auto_map "
+            f"{shorten(values.get('auto_map'))}; a Memotions model has {_TOKENIZER_CLASSES[0]} "
+            "and no auto_map"
+        )
 
 
 def encode_batch(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> list[list[int]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import functools
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
@@ -15,12 +15,11 @@ import numpy.typing as npt
 from ..errors import InputError, MissingExtraError, ModelLoadError
 from ..labels import LABELS, parse_label
 from ..modeling.artifact import (
-    ARTIFACT_FILES,
     BUNDLED_FOLDER,
     INFERENCE_FILES,
     ONNX_FILE,
-    WEIGHTS_FILE,
     ArtifactConfig,
+    check_subfolder,
     read_artifact_config,
     write_folder_atomically,
 )
@@ -31,6 +30,7 @@ from .journal import JournalAnalysis, SentenceEmotion, split_sentences
 from .runtime import TOKEN_BUDGET, OnnxModel, length_batches
 
 if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
     from tokenizers import Tokenizer
 
 DEFAULT_BATCH_SIZE = 256
@@ -99,6 +99,8 @@ class EmotionClassifier:
         self._model = OnnxModel(folder / ONNX_FILE, vocab_size, len(LABELS))
         silent = (self._tokenizer.token_to_id(token) for token in (*PLACEHOLDERS, *"!?…"))
         self._silent_ids = frozenset(token_id for token_id in silent if token_id is not None)
+        # From the Hub comes only what answers need; the rest is fetched when it is passed on.
+        self._fetch_whole: Callable[[], Path] = lambda: folder
 
     @classmethod
     def from_pretrained(
@@ -130,26 +132,27 @@ class EmotionClassifier:
         if name_or_path is None:
             return cls(_bundled_folder())
         local = Path(name_or_path)
-        if local.is_dir():
-            return cls(local / subfolder if subfolder else local)
-        if _is_path_only(str(name_or_path)):
+        if name_or_path and local.is_dir():  # an empty name would be the working directory
+            return cls(local / check_subfolder(subfolder))
+        if isinstance(name_or_path, Path) or _is_path_only(name_or_path):
             raise ModelLoadError(
                 f"there is no model folder {str(name_or_path)!r}; check the path, or name a "
                 "repository of the Hub as owner/name"
             )
-        from ..modeling.hub import fetch_model_folder
+        from ..modeling.hub import commit_of, fetch_model_folder
 
-        folder = fetch_model_folder(
-            str(name_or_path),
-            files=INFERENCE_FILES,
-            revision=revision,
+        fetch = functools.partial(
+            fetch_model_folder,
+            name_or_path,
             token=token,
             cache_dir=cache_dir,
-            force_download=force_download,
             local_files_only=local_files_only,
             subfolder=subfolder,
         )
-        return cls(folder)
+        folder = fetch(files=INFERENCE_FILES, revision=revision, force_download=force_download)
+        classifier = cls(folder)
+        classifier._fetch_whole = functools.partial(fetch, revision=commit_of(folder))
+        return classifier
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -320,11 +323,16 @@ class EmotionClassifier:
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the model into a folder, whole or not at all.
 
-        The Keras files are rebuilt from the ONNX file where the ``train`` extra is installed;
-        otherwise a warning says that they are left out.
+        The torch twin is made from the ONNX file, and so are the Keras files where the ``train``
+        extra is installed; otherwise a warning says that they are left out. Of a model from the Hub
+        the rest is downloaded first: its metrics, plots, training log and Keras weights.
+
+        Returns:
+            The folder.
 
         Raises:
             InputError: the folder cannot be written, or holds something else.
+            ModelLoadError: the rest of the model cannot be downloaded.
         """
         target = Path(folder)
         with write_folder_atomically(target) as draft:
@@ -340,11 +348,28 @@ class EmotionClassifier:
         token: str | bool | None = None,
         create_pr: bool = False,
         commit_message: str = "Upload a Memotions emotion classifier",
-    ) -> str:
-        """Upload the model to the Hugging Face Hub, with the Keras files where possible.
+    ) -> CommitInfo:
+        """Upload the model to the Hugging Face Hub in one commit, on the newest one there.
+
+        The repository and the branch are created where needed. A file that has not changed is not
+        sent again, and where none has there is no commit. If somebody else pushes meanwhile,
+        nothing is uploaded.
+
+        Args:
+            repo_id: ``name/model``, or ``model`` for the token's owner.
+            revision: branch to commit to.
+            private: visibility of a new repository; True refuses one that is public.
+            token: access token, True for the stored one.
+            create_pr: open a pull request instead of committing to the branch.
+            commit_message: first line of the commit's message.
 
         Returns:
-            The address of the commit.
+            The commit, which is also its address as a string; the newest one where nothing is new.
+
+        Raises:
+            HubError: the Hub cannot be reached or refuses.
+            InputError: an argument cannot be used.
+            ModelLoadError: the rest of a model from the Hub cannot be downloaded.
         """
         import tempfile
 
@@ -363,22 +388,18 @@ class EmotionClassifier:
             )
 
     def _write_files(self, folder: Path) -> None:
-        for name in ARTIFACT_FILES:
-            source = self._folder / name
-            if source.is_file():
-                (folder / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(source, folder / name)
-        if (folder / WEIGHTS_FILE).exists():
-            return
-        try:
-            from ..modeling.hub import add_keras_files
+        from ..modeling.saving import add_keras_files, copy_files, write_card, write_twin
 
+        copy_files(self._fetch_whole(), folder)
+        try:
             add_keras_files(folder)
         except MissingExtraError as error:
             warnings.warn(
-                f"the Keras files (model.weights.h5, metadata.json) were left out: {error}",
+                f"Keras's files (model.weights.h5, metadata.json) were left out: {error}",
                 stacklevel=3,
             )
+        write_twin(folder)
+        write_card(folder)
 
     def _stream(
         self, texts: Iterable[str], top_k: TopK, threshold: float | None, batch_size: int

@@ -13,8 +13,8 @@ import onnxruntime as ort
 
 from ..errors import ModelLoadError
 from ..modeling.bilstm import INPUT_NAME, OUTPUT_NAME
+from ..modeling.onnx_graph import check_onnx, read_onnx_file
 
-MAX_MODEL_BYTES = 500_000_000
 TOKEN_BUDGET = 32_768
 """Tokens of one batch at most, padding included: what a run may take does not grow with texts."""
 
@@ -51,8 +51,9 @@ class OnnxModel:
     """An ONNX file of ours, ready to run; nothing is read but the file itself.
 
     Raises:
-        ModelLoadError: the file is missing, too large, damaged, refers to other files, or is not
-            a model with ``num_labels`` probabilities for ids below ``vocab_size``.
+        ModelLoadError: the file is missing, too large, damaged, refers to other files, holds
+            another graph than ours, or has not ``num_labels`` probabilities for ids below
+            ``vocab_size``.
     """
 
     def __init__(self, path: Path, vocab_size: int, num_labels: int) -> None:
@@ -64,14 +65,6 @@ class OnnxModel:
         return np.asarray(self._session.run([OUTPUT_NAME], {INPUT_NAME: ids})[0], np.float32)
 
     def _check(self, path: Path, vocab_size: int, num_labels: int) -> None:
-        inputs = {(value.name, value.type) for value in self._session.get_inputs()}
-        outputs = {value.name for value in self._session.get_outputs()}
-        if inputs != {(INPUT_NAME, "tensor(int64)")} or OUTPUT_NAME not in outputs:
-            raise ModelLoadError(
-                f"{path} is not a Memotions model: it must turn {INPUT_NAME!r} (int64) into "
-                f"{OUTPUT_NAME!r}, and has inputs {sorted(name for name, _ in inputs)} and "
-                f"outputs {sorted(outputs)}"
-            )
         try:
             # The largest id and an empty text: what a foreign graph or a shorter embedding fails.
             probe = self(np.array([[1, vocab_size - 1], [0, 0]], np.int64))
@@ -88,21 +81,9 @@ class OnnxModel:
 
 
 def _open_session(path: Path) -> Any:
-    try:
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise ModelLoadError(
-                f"{path} has {size:,} bytes; at most {MAX_MODEL_BYTES:,} are loaded"
-            )
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelLoadError(f"{path} is missing; a model folder needs it") from None
-    except OSError as error:
-        raise ModelLoadError(f"{path} cannot be read ({error.strerror or error})") from None
-    # ONNX keeps the path of an external weight file under this key, in plain bytes. Our files
-    # never have one, and a downloaded file must not make us read others.
-    if b"location" in content:
-        raise ModelLoadError(f"{path} keeps weights in other files, which is not supported")
+    content = read_onnx_file(path)
+    # Before the library sees it, which computes what is constant while it loads.
+    check_onnx(path, content)
     try:
         return ort.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's own exception types share no base class

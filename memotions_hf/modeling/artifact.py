@@ -5,7 +5,6 @@ Imports no TensorFlow, ONNX Runtime or Hub client, so that inference can read a 
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from ..labels import ID2LABEL, LABEL2ID, LABELS
 from ..text import NORMALIZER_VERSION
 from ..tokenization import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from .bilstm import MODEL_TYPE, BiLSTMConfig
+from .untrusted import check_file_size, check_keras_config, check_weights_present, parse_json
 
 FORMAT = 1
 """Raised when a folder is written that older versions of the package cannot read."""
@@ -32,20 +32,28 @@ METRICS_FILE = "metrics.json"
 TRAINING_LOG_FILE = "training_log.csv"
 CARD_FILE = "README.md"
 PLOTS_FOLDER = "plots"
-PLOT_FILES = (f"{PLOTS_FOLDER}/confusion_matrix.png", f"{PLOTS_FOLDER}/learning_curve.png")
+PLOT_FILES = tuple(
+    f"{PLOTS_FOLDER}/{name}.png" for name in ("confusion_matrix", "learning_curve", "calibration")
+)
+TWIN_CODE_FILE = "modeling_memotions.py"
+TWIN_WEIGHTS_FILE = "model.safetensors"
+TWIN_FILES = (TWIN_CODE_FILE, TWIN_WEIGHTS_FILE)
+"""The torch twin, which transformers reads. It is written anew from the ONNX file each time: code
+that lay in a folder is neither run nor passed on."""
 
-INFERENCE_FILES = (CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE)
+_TOKENIZER_FILES = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE)
+_RECORD_FILES = (METRICS_FILE, TRAINING_LOG_FILE, *PLOT_FILES)
+
+INFERENCE_FILES = (CONFIG_FILE, ONNX_FILE, *_TOKENIZER_FILES)
 """What inference needs of a model folder."""
 
-ARTIFACT_FILES = (
-    *INFERENCE_FILES,
-    METADATA_FILE,
-    WEIGHTS_FILE,
-    METRICS_FILE,
-    TRAINING_LOG_FILE,
-    CARD_FILE,
-    *PLOT_FILES,
-)
+KERAS_FILES = (CONFIG_FILE, WEIGHTS_FILE, *_TOKENIZER_FILES, *_RECORD_FILES)
+"""What the Keras model needs, and what it hands on when it is saved again."""
+
+COPIED_FILES = (*INFERENCE_FILES, METADATA_FILE, WEIGHTS_FILE, *_RECORD_FILES)
+"""What is passed on as it is when a folder is saved again."""
+
+ARTIFACT_FILES = (*COPIED_FILES, *TWIN_FILES, CARD_FILE)
 """Every file that a model folder may hold; nothing else is uploaded or downloaded."""
 
 BUNDLED_FOLDER = Path(__file__).resolve().parent.parent / "bundled" / "memotions-bilstm"
@@ -171,7 +179,7 @@ def read_json(path: Path) -> dict[str, Any]:
                 f"{path} has {size:,} bytes, and a model's has at most {_MAX_JSON_BYTES:,}; "
                 "check that it is the right file"
             )
-        value = json.loads(path.read_bytes())
+        value = parse_json(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ModelLoadError(
             f"{path} is not JSON, or was cut off ({error}); save or download the model again"
@@ -194,8 +202,10 @@ def read_artifact_config(folder: Path) -> ArtifactConfig:
     """
     if not folder.is_dir():
         raise ModelLoadError(f"there is no model folder {str(folder)!r}; check the path")
+    check_weights_present(folder)
     path = folder / CONFIG_FILE
     values = read_json(path)
+    check_keras_config(values)
     settings = values.get(_SETTINGS_KEY)
     if values.get("model_type") != MODEL_TYPE or not isinstance(settings, dict):
         raise ModelLoadError(
@@ -210,7 +220,7 @@ def read_artifact_config(folder: Path) -> ArtifactConfig:
         if not isinstance(known["model"], dict):
             raise InputError(f"model must be an object, got {_short(known['model'])}")
         known["model"] = BiLSTMConfig.from_dict(known["model"])
-        return ArtifactConfig(**known)
+        config = ArtifactConfig(**known)
     except KeyError as error:
         raise ModelLoadError(
             f"{path} has no {error} under {_SETTINGS_KEY!r}; save the model again"
@@ -219,6 +229,8 @@ def read_artifact_config(folder: Path) -> ArtifactConfig:
     except (ValueError, TypeError, OverflowError) as error:
         message = str(error)[: 2 * _MAX_TEXT]
         raise ModelLoadError(f"{path} cannot be used: {message}") from None
+    check_file_size(folder / ONNX_FILE, config.model)
+    return config
 
 
 def _check_format(path: Path, version: object) -> None:
@@ -236,6 +248,18 @@ def _check_labels(path: Path, values: Mapping[str, Any]) -> None:
             f"{path} has other labels: id2label is {_short(values.get('id2label'))}; expected "
             f"{expected} and label2id to match"
         )
+
+
+def check_subfolder(subfolder: str | None) -> PurePosixPath:
+    """Return the path of a subfolder, which has to lie inside its folder or repository.
+
+    Raises:
+        ModelLoadError: it leads outside.
+    """
+    inside = PurePosixPath(subfolder or "")
+    if inside.is_absolute() or ".." in inside.parts:
+        raise ModelLoadError(f"subfolder {subfolder!r} leads outside; name a folder inside")
+    return inside
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, require
 from ..labels import LABELS
+from .untrusted import shorten
 
 if TYPE_CHECKING:
     import keras
@@ -16,6 +17,7 @@ MODEL_TYPE = "memotions-bilstm"
 INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
 _MAX_PARAMETERS = 100_000_000
+_MAX_LAYERS = 16
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,21 @@ class BiLSTMConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lstm_units", tuple(self.lstm_units))
-        sizes = (self.vocab_size, self.embedding_dim, self.num_labels, *self.lstm_units)
-        if not self.lstm_units or not all(isinstance(n, int) and n > 0 for n in sizes):
-            raise InputError(f"sizes of a BiLSTM must be positive whole numbers, got {self}")
-        if not all(0 <= rate < 1 for rate in (self.embedding_dropout, self.dropout)):
-            raise InputError(f"dropout rates must be at least 0 and under 1, got {self}")
+        if not 1 <= len(self.lstm_units) <= _MAX_LAYERS:
+            raise InputError(
+                f"lstm_units must name 1 to {_MAX_LAYERS} layers, got {len(self.lstm_units):,}"
+            )
+        for size in (self.vocab_size, self.embedding_dim, self.num_labels, *self.lstm_units):
+            if not _is_size(size):
+                raise InputError(
+                    f"sizes of a BiLSTM must be whole numbers from 1 to {_MAX_PARAMETERS:,}, got "
+                    f"{shorten(size)}"
+                )
+        for rate in (self.embedding_dropout, self.dropout):
+            if not 0 <= rate < 1:
+                raise InputError(
+                    f"dropout rates must be at least 0 and under 1, got {shorten(rate)}"
+                )
         if self.count_parameters() > _MAX_PARAMETERS:
             raise InputError(
                 f"{self.count_parameters():,} parameters are more than the {_MAX_PARAMETERS:,} "
@@ -76,7 +88,13 @@ class BiLSTMConfig:
         try:
             return cls(**values)
         except TypeError as error:
-            raise InputError(f"not a BiLSTM configuration: {error}") from None
+            raise InputError(f"not a BiLSTM configuration: {str(error)[:200]}") from None
+
+
+def _is_size(value: object) -> bool:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return 1 <= value <= _MAX_PARAMETERS
 
 
 def build_bilstm(config: BiLSTMConfig) -> keras.Model:

@@ -1,7 +1,8 @@
 """Between Keras weights and ONNX: export, rounding, and the way back.
 
 Keras exports a masked LSTM as ONNX ``Loop`` nodes, about four times slower than ONNX's own
-``LSTM``; so the graph is built here node by node from the Keras weights.
+``LSTM``; so the graph is written out node by node in
+:mod:`memotions_hf.modeling.onnx_graph`, and gets its weights here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,14 @@ import numpy.typing as npt
 
 from ..errors import ModelLoadError, require
 from .bilstm import INPUT_NAME, OUTPUT_NAME, BiLSTMConfig, build_bilstm
+from .onnx_graph import (
+    HALF_SUFFIX,
+    OPSET,
+    check_onnx,
+    plan_graph,
+    read_onnx_file,
+    weight_shapes,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-OPSET = 17
 # ONNX Runtime 1.20, the oldest that the package admits, reads this version of the file format.
 _IR_VERSION = 9
 _KERAS_GATES = "ifco"
@@ -104,63 +112,17 @@ def arrays_to_onnx(arrays: Mapping[str, Array], config: BiLSTMConfig) -> onnx.Mo
     """
     onnx = require("onnx", "train")
     helper, types = onnx.helper, onnx.TensorProto
-    nodes: list[Any] = []
-    initializers: list[Any] = []
-
-    def constant(name: str, value: Any, dtype: Any) -> str:
-        initializers.append(onnx.numpy_helper.from_array(np.array(value, dtype), name))
-        return name
-
-    def node(op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
-        return output
-
-    for name, array in arrays.items():
-        half = array.astype(np.float16)
-        if np.array_equal(half.astype(np.float32), array):
-            constant(f"{name}.half", half, np.float16)
-            node("Cast", [f"{name}.half"], name, to=types.FLOAT)
-        else:
-            constant(name, array, np.float32)
-
-    zero = constant("zero", 0, np.int64)
-    first_axis = constant("first_axis", [0], np.int64)
-    last_axis = constant("last_axis", [-1], np.int64)
-    # One step of padding lets a batch of empty texts through operators that need a length.
-    padding = constant("padding", [0, 0, 1, 0], np.int64)
-    ids = node("Pad", [node("Transpose", [INPUT_NAME], "ids_by_time", perm=[1, 0]), padding], "ids")
-    is_padding = node("Equal", [ids, zero], "is_padding")
-    is_token = node("Cast", [node("Not", [is_padding], "is_token")], "token_int", to=types.INT32)
-    lengths = node("ReduceSum", [is_token, first_axis], "lengths", keepdims=0)
-
-    hidden = node("Gather", ["embedding", ids], "embedded", axis=0)
-    for number, units in enumerate(config.lstm_units, start=1):
-        name = f"lstm_{number}"
-        node(
-            "LSTM",
-            [hidden, f"{name}.W", f"{name}.R", f"{name}.B", lengths],
-            f"{name}.Y",
-            hidden_size=units,
-            direction="bidirectional",
-        )
-        shape = constant(f"{name}.shape", [0, 0, 2 * units], np.int64)
-        by_text = node("Transpose", [f"{name}.Y"], f"{name}.by_text", perm=[0, 2, 1, 3])
-        hidden = node("Reshape", [by_text, shape], f"{name}.output")
-
-    score = node("MatMul", [hidden, "attention.kernel"], "attention.product")
-    score = node("Add", [score, "attention.bias"], "attention.score")
-    mask = node("Unsqueeze", [is_padding, last_axis], "attention.mask")
-    low = constant("attention.low", -1e9, np.float32)
-    score = node("Where", [mask, low, score], "attention.masked")
-    weight = node("Softmax", [score], "attention.weight", axis=0)
-    weighted = node("Mul", [weight, hidden], "attention.weighted")
-    average = node("ReduceSum", [weighted, first_axis], "attention.average", keepdims=0)
-    maximum = node("ReduceMax", [hidden], "maximum", axes=[0], keepdims=0)
-    maximum = node("Relu", [maximum], "rectified_maximum")
-    pooled = node("Concat", [average, maximum], "pooled", axis=-1)
-    logits = node("Gemm", [pooled, "logits.kernel", "logits.bias"], "logits")
-    node("Softmax", [logits], OUTPUT_NAME, axis=-1)
-
+    stored = dict(map(_smallest, arrays, arrays.values()))
+    halves = [name for name in arrays if name not in stored]
+    plan = plan_graph(config, halves)
+    nodes = [
+        helper.make_node(node.op, node.inputs, [output], name=output, **node.attributes)
+        for output, node in plan.nodes.items()
+    ]
+    initializers = [
+        onnx.numpy_helper.from_array(array, name)
+        for name, array in {**stored, **plan.constants}.items()
+    ]
     graph = helper.make_graph(
         nodes,
         "memotions_bilstm",
@@ -178,6 +140,14 @@ def arrays_to_onnx(arrays: Mapping[str, Array], config: BiLSTMConfig) -> onnx.Mo
     return model
 
 
+def _smallest(name: str, array: Array) -> tuple[str, Array]:
+    """Return a weight as float16 and under that name where that is exact, else as float32."""
+    half = array.astype(np.float16)
+    if np.array_equal(half.astype(np.float32), array):
+        return f"{name}{HALF_SUFFIX}", half
+    return name, array.astype(np.float32)
+
+
 def export_onnx(model: keras.Model, config: BiLSTMConfig, path: Path) -> None:
     """Write the ONNX file of a Keras model that :func:`build_bilstm` built."""
     path.write_bytes(arrays_to_onnx(keras_to_arrays(model, config), config).SerializeToString())
@@ -187,18 +157,10 @@ def read_onnx_arrays(path: Path) -> dict[str, Array]:
     """Read the weights back from an ONNX file of ours, as float32.
 
     Raises:
-        ModelLoadError: the file is missing or is no ONNX model.
+        ModelLoadError: the file is missing or is no ONNX model of ours.
     """
-    onnx = require("onnx", "train")
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf raises several unrelated types for damage
-        raise ModelLoadError(f"{path} is not an ONNX model ({error})") from None
-    return {
-        tensor.name.removesuffix(".half"): onnx.numpy_helper.to_array(tensor).astype(np.float32)
-        for tensor in model.graph.initializer
-        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
-    }
+    weights = check_onnx(path, read_onnx_file(path))
+    return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
 def keras_from_onnx(path: Path, config: BiLSTMConfig) -> keras.Model:
@@ -208,7 +170,10 @@ def keras_from_onnx(path: Path, config: BiLSTMConfig) -> keras.Model:
         ModelLoadError: the file is damaged, or its weights do not fit the configuration.
     """
     arrays = read_onnx_arrays(path)
-    try:
-        return arrays_to_keras(arrays, config)
-    except (KeyError, ValueError) as error:
-        raise ModelLoadError(f"{path} does not fit the model's configuration ({error})") from None
+    # Before the network is built: a configuration could ask for a far larger one.
+    if {name: array.shape for name, array in arrays.items()} != weight_shapes(config):
+        raise ModelLoadError(
+            f"{path} does not fit the model's configuration ({config.count_parameters():,} "
+            "parameters); take both files from one model"
+        )
+    return arrays_to_keras(arrays, config)

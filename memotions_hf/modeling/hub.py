@@ -5,9 +5,9 @@ Importing this module loads no Keras, TensorFlow or ONNX: inference uses its fun
 
 from __future__ import annotations
 
-import json
+import functools
+import hashlib
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,71 +16,56 @@ from typing import TYPE_CHECKING, Any, Self
 import huggingface_hub
 import numpy as np
 import numpy.typing as npt
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelHubMixin
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import CommitInfo, ModelHubMixin
 
 from .. import __version__
-from ..errors import InputError, MemotionsError, ModelLoadError, require
+from ..errors import InputError, ModelLoadError, require
+from ..repositories import (
+    LIBRARY,
+    Content,
+    Token,
+    check_message,
+    explain,
+    first_line,
+    open_repository,
+)
 from ..tokenization import PAD_ID, encode_batch, load_tokenizer, pad_batch, save_tokenizer
 from .artifact import (
     ARTIFACT_FILES,
     BUNDLED_FOLDER,
     CARD_FILE,
     CONFIG_FILE,
+    COPIED_FILES,
+    KERAS_FILES,
     METRICS_FILE,
     ONNX_FILE,
     PLOT_FILES,
     PLOTS_FOLDER,
     TRAINING_LOG_FILE,
+    TWIN_CODE_FILE,
     WEIGHTS_FILE,
     ArtifactConfig,
+    check_subfolder,
     read_artifact_config,
     read_json,
     write_folder_atomically,
 )
+from .saving import copy_file, render_card, write_card, write_json, write_keras_files, write_twin
+from .torch_twin import CODE_PATH
+from .untrusted import check_links, check_weights_file
 
 if TYPE_CHECKING:
     import keras
     from tokenizers import Tokenizer
 
-Token = str | bool | None
-
-_LIBRARY = "memotions-hf"
-_SECRET = re.compile(r"hf_\w+|(?i:bearer)\s+\S+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_NO_TOKEN = "the Hub asks for a valid token; log in (hf auth login) or pass one"
-# In this order: a gated repository is also one that was not found.
-_MESSAGES: tuple[tuple[type[Exception], str], ...] = (
-    (HFValidationError, "this is no repo id; write name/model, or the path of a model folder"),
-    (GatedRepoError, "the repository is gated; ask for access on its page, and pass a token"),
-    (RevisionNotFoundError, "it has no revision {revision!r}; name a branch, a tag or a commit"),
-    (
-        RepositoryNotFoundError,
-        "there is no such repository, or it is private; check the name, and log in "
-        "(hf auth login) or pass a token that may read it",
-    ),
-    (LocalTokenNotFoundError, _NO_TOKEN),
-)
-_STATUS_MESSAGES = {
-    401: _NO_TOKEN,
-    403: "the token does not allow this; use one with write permission for the repository",
-    412: "the repository changed during the upload, so nothing was uploaded; try again",
-}
+_BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def fetch_model_folder(
     name_or_path: str | Path,
     *,
-    files: Sequence[str] = ARTIFACT_FILES,
+    files: Sequence[str] = COPIED_FILES,
     revision: str | None = None,
     token: Token = None,
     cache_dir: str | Path | None = None,
@@ -103,7 +88,7 @@ def fetch_model_folder(
     Raises:
         ModelLoadError: there is no such folder or repository, or it cannot be reached or read.
     """
-    inside = _check_subfolder(subfolder)
+    inside = check_subfolder(subfolder)
     local = Path(name_or_path)
     if name_or_path and local.is_dir():  # an empty name would be the working directory
         return local / inside
@@ -118,15 +103,21 @@ def fetch_model_folder(
             cache_dir=cache_dir,
             force_download=force_download,
             local_files_only=local_files_only,
-            library_name=_LIBRARY,
+            library_name=LIBRARY,
             library_version=__version__,
         )
     except Exception as error:  # the Hub client lets several unrelated types through
         message = explain(error, revision, token)
         raise ModelLoadError(f"cannot load {name_or_path!r}: {message}") from None
     folder = Path(snapshot) / inside
+    _check_hashes(name_or_path, [folder / name for name in files])
     if not (folder / CONFIG_FILE).is_file():
         where = f"{name_or_path!r}, revision {revision or 'main'!r}"
+        if local_files_only or huggingface_hub.is_offline_mode():
+            raise ModelLoadError(
+                f"cannot load {where}: the network is switched off and the cache holds no whole "
+                "copy; allow the network"
+            )
         raise ModelLoadError(
             f"cannot load {where}: it holds no {inside / CONFIG_FILE}; name a repository that "
             "push_to_hub has written"
@@ -134,37 +125,48 @@ def fetch_model_folder(
     return folder
 
 
-def _check_subfolder(subfolder: str | None) -> PurePosixPath:
-    inside = PurePosixPath(subfolder or "")
-    if inside.is_absolute() or ".." in inside.parts:
-        raise ModelLoadError(f"subfolder {subfolder!r} leads outside; name a folder inside")
-    return inside
+def _check_hashes(name: str, paths: Sequence[Path]) -> None:
+    """Refuse files of the cache whose content is not what the Hub said it would be.
+
+    The Hub's client looks at a file's size only. In its cache a file is a link to one that is named
+    by its hash: SHA-256 for large files, git's SHA-1 for others. Where a file system has no links
+    there is no such name, and nothing to compare with.
+    """
+    for path in paths:
+        blob = path.resolve()
+        if not path.is_symlink() or not blob.is_file() or not _BLOB.fullmatch(blob.name):
+            continue
+        if hash_of(blob, git=len(blob.name) == 40) != blob.name:
+            path.unlink(missing_ok=True)
+            blob.unlink(missing_ok=True)
+            raise ModelLoadError(
+                f"cannot load {name!r}: {path.name} was damaged on its way or on this disk, and "
+                "has been removed from the cache; load the model again"
+            )
+
+
+def commit_of(folder: Path) -> str | None:
+    """Return the commit that a folder of the Hub's cache is of."""
+    parents = zip(folder.parts, folder.parts[1:], strict=False)
+    commits = (
+        name for parent, name in parents if parent == "snapshots" and _COMMIT.fullmatch(name)
+    )
+    return next(commits, None)
+
+
+def hash_of(path: Path, *, git: bool) -> str:
+    """Return the hash by which the Hub names a file: git's for a blob, or SHA-256."""
+    digest = hashlib.sha1(usedforsecurity=False) if git else hashlib.sha256()
+    if git:
+        digest.update(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _looks_like_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
-
-
-def explain(error: Exception, revision: str | None, token: Token) -> str:
-    """Return one line, without a token, that says what went wrong and what to do."""
-    for kind, message in _MESSAGES:
-        if isinstance(error, kind):
-            return message.format(revision=revision)
-    if isinstance(error, HfHubHTTPError) and error.response.status_code in _STATUS_MESSAGES:
-        return _STATUS_MESSAGES[error.response.status_code]
-    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else error
-    if cause is None or isinstance(cause, OfflineModeIsEnabled):
-        return "the network is switched off and the cache holds no whole copy; allow the network"
-    reason = _line(cause, token if isinstance(token, str) else None)
-    return f"the Hub cannot be reached, or refuses ({reason}); check the network and try again"
-
-
-def _line(error: BaseException | None, secret: str | None = None) -> str:
-    """Return the first line of an error's message, short and without tokens."""
-    text = str(error).strip() or type(error).__name__
-    if secret and secret.strip():
-        text = text.replace(secret.strip(), "***")
-    return _SECRET.sub("***", text).splitlines()[0][:200]
 
 
 def push_model_folder(
@@ -177,7 +179,7 @@ def push_model_folder(
     create_pr: bool = False,
     commit_message: str = "Upload a Memotions model",
     subfolder: str | None = None,
-) -> str:
+) -> CommitInfo:
     """Upload a model folder to the Hub in one commit, and create the repository where needed.
 
     Only the files of a model folder are uploaded. Those of an earlier model that this one has not
@@ -194,103 +196,37 @@ def push_model_folder(
         subfolder: folder inside the repository.
 
     Returns:
-        The address of the commit.
+        The commit, which is also its address as a string; the newest one where nothing is new.
 
     Raises:
-        ModelLoadError: the folder is incomplete, or the Hub cannot be reached or refuses.
-        InputError: ``revision`` or ``commit_message`` cannot be used.
+        ModelLoadError: the folder is incomplete.
+        HubError: the Hub cannot be reached or refuses.
+        InputError: ``revision`` or ``commit_message`` cannot be used, or ``private`` was asked for
+            and the repository is public.
     """
-    if revision is not None and _COMMIT.fullmatch(revision):
-        raise InputError(f"cannot push to the commit {revision}; name a branch")
-    if not commit_message.strip():
-        raise InputError("commit_message is empty; say what the commit holds")
-    inside = _check_subfolder(subfolder)
+    check_message(commit_message)
+    inside = check_subfolder(subfolder)
+    check_links(folder, ARTIFACT_FILES)
     read_artifact_config(folder)
-    try:
-        api = HfApi(token=token, library_name=_LIBRARY, library_version=__version__)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        head = _branch_head(api, repo_id, revision)
-        additions = _additions(folder, inside, repo_id)
-        new = {operation.path_in_repo for operation in additions}
-        stale = {str(inside / name) for name in ARTIFACT_FILES} - new
-        there = set(api.list_repo_files(repo_id, revision=head))
-        deletions = [CommitOperationDelete(name) for name in sorted(stale & there)]
-        commit = api.create_commit(
-            repo_id,
-            [*additions, *deletions],
-            commit_message=commit_message,
-            revision=revision,
-            create_pr=create_pr,
-            parent_commit=head,
-        )
-    except MemotionsError:
-        raise
-    except Exception as error:  # the Hub client lets several unrelated types through
-        message = explain(error, revision, token)
-        raise ModelLoadError(f"cannot push to {repo_id!r}: {message}") from None
-    return str(commit.commit_url)
+    repository = open_repository(repo_id, revision=revision, private=private, token=token)
+    return repository.commit(
+        _contents(folder, inside, repository.repo_id),
+        message=commit_message,
+        stale=[str(inside / name) for name in ARTIFACT_FILES],
+        create_pr=create_pr,
+    )
 
 
-def _branch_head(api: HfApi, repo_id: str, revision: str | None) -> str | None:
-    """Return the newest commit of a branch, which is created where it does not exist."""
-    try:
-        return api.repo_info(repo_id, revision=revision).sha
-    except RevisionNotFoundError:
-        if revision is None or revision.startswith("refs/"):
-            raise
-    api.create_branch(repo_id, branch=revision, exist_ok=True)
-    return api.repo_info(repo_id, revision=revision).sha
-
-
-def _additions(folder: Path, inside: PurePosixPath, repo_id: str) -> list[CommitOperationAdd]:
-    sources: dict[str, str | bytes] = {
-        name: str(folder / name) for name in ARTIFACT_FILES if (folder / name).is_file()
+def _contents(folder: Path, inside: PurePosixPath, repo_id: str) -> dict[str, Content]:
+    """Return what is uploaded of a model folder, by its path in the repository."""
+    contents: dict[str, Content] = {
+        name: folder / name for name in ARTIFACT_FILES if (folder / name).is_file()
     }
+    if TWIN_CODE_FILE in contents:
+        contents[TWIN_CODE_FILE] = CODE_PATH
     loading_name = repo_id if not inside.parts else None
-    sources[CARD_FILE] = render_card(folder, loading_name).encode()
-    return [CommitOperationAdd(str(inside / name), source) for name, source in sources.items()]
-
-
-def render_card(folder: Path, repo_id: str | None = None) -> str:
-    """Return the model card of a model folder, from its settings, metrics and plots."""
-    from ..cards.model_card import render_model_card
-
-    metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
-    plots = [name for name in PLOT_FILES if (folder / name).is_file()]
-    return render_model_card(read_artifact_config(folder), metrics, plots=plots, repo_id=repo_id)
-
-
-def add_keras_files(folder: Path) -> None:
-    """Add Keras's own files to a model folder that holds the ONNX file only.
-
-    Writes ``metadata.json`` and ``model.weights.h5``, and Keras's keys into ``config.json``.
-
-    Raises:
-        MissingExtraError: the ``train`` extra is not installed; nothing is changed.
-        ModelLoadError: the folder cannot be read.
-    """
-    require("keras", "train")
-    from .export import keras_from_onnx
-
-    settings = read_artifact_config(folder)
-    _write_keras_files(keras_from_onnx(folder / ONNX_FILE, settings.model), settings, folder)
-
-
-def _write_keras_files(model: keras.Model, settings: ArtifactConfig, folder: Path) -> None:
-    """Write what ``keras.saving.load_model(folder)`` reads, our own settings beside it."""
-    keras = require("keras", "train")
-    keras.saving.save_model(model, str(folder), zipped=False)
-    assets = folder / "assets"
-    if assets.is_dir() and not any(assets.iterdir()):
-        assets.rmdir()
-    config = read_json(folder / CONFIG_FILE) | settings.to_json()
-    write_json(folder / CONFIG_FILE, config)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file as all of a model folder's are written."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    contents[CARD_FILE] = render_card(folder, loading_name).encode()
+    return {str(inside / name): content for name, content in contents.items()}
 
 
 class KerasHubMixin(ModelHubMixin):
@@ -343,7 +279,8 @@ class KerasHubMixin(ModelHubMixin):
         """
         if pretrained_model_name_or_path is None:
             return cls._from_folder(BUNDLED_FOLDER)
-        folder = fetch_model_folder(
+        fetch = functools.partial(
+            fetch_model_folder,
             pretrained_model_name_or_path,
             revision=revision,
             token=token,
@@ -352,6 +289,9 @@ class KerasHubMixin(ModelHubMixin):
             local_files_only=local_files_only,
             subfolder=subfolder,
         )
+        folder = fetch(files=KERAS_FILES)
+        if not (folder / WEIGHTS_FILE).is_file():
+            folder = fetch(files=(*KERAS_FILES, ONNX_FILE))
         return cls._from_folder(folder)
 
     def push_to_hub(  # type: ignore[override]
@@ -364,14 +304,14 @@ class KerasHubMixin(ModelHubMixin):
         create_pr: bool = False,
         commit_message: str = "Upload a Memotions model",
         subfolder: str | None = None,
-    ) -> str:
+    ) -> CommitInfo:
         """Save the model and upload it in one commit; see :func:`push_model_folder`.
 
         Returns:
-            The address of the commit.
+            The commit, which is also its address as a string.
 
         Raises:
-            ModelLoadError: the Hub cannot be reached or refuses.
+            HubError: the Hub cannot be reached or refuses.
             InputError: an argument cannot be used.
         """
         with tempfile.TemporaryDirectory() as name:
@@ -461,7 +401,7 @@ class MemotionsBiLSTM(KerasHubMixin):
     def _save_pretrained(self, save_directory: Path) -> None:
         from .export import export_onnx
 
-        _write_keras_files(self._uncompiled(), self.settings, save_directory)
+        write_keras_files(self._uncompiled(), self.settings, save_directory)
         export_onnx(self.keras_model, self.settings.model, save_directory / ONNX_FILE)
         save_tokenizer(self.tokenizer, save_directory, self.settings.max_length)
         if self.metrics:
@@ -470,9 +410,9 @@ class MemotionsBiLSTM(KerasHubMixin):
         if self.training_log is not None:
             copies[TRAINING_LOG_FILE] = self.training_log
         for name, source in copies.items():
-            _copy(source, save_directory / name)
-        card = render_card(save_directory)
-        (save_directory / CARD_FILE).write_text(card, encoding="utf-8")
+            copy_file(source, save_directory / name)
+        write_twin(save_directory)
+        write_card(save_directory)
 
     def _uncompiled(self) -> keras.Model:
         """Return the model without optimizer and loss, which a loaded model has no use for."""
@@ -483,14 +423,15 @@ class MemotionsBiLSTM(KerasHubMixin):
             model.set_weights(self.keras_model.get_weights())
         except ValueError as error:
             raise InputError(
-                f"the weights do not fit settings.model ({_line(error)}); use the configuration "
-                "that the model was built from"
+                f"the weights do not fit settings.model ({first_line(error)}); use the "
+                "configuration that the model was built from"
             ) from None
         return model
 
     @classmethod
     def _from_folder(cls, folder: Path) -> Self:
         settings = read_artifact_config(folder)
+        check_links(folder, (TRAINING_LOG_FILE, *PLOT_FILES))
         tokenizer = load_tokenizer(folder)
         metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
         log = folder / TRAINING_LOG_FILE
@@ -515,20 +456,13 @@ def _load_keras_model(folder: Path, settings: ArtifactConfig) -> keras.Model:
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         return keras_from_onnx(folder / ONNX_FILE, settings.model)
+    check_weights_file(path, settings.model)
     model = build_bilstm(settings.model)
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise several unrelated types for damage
         raise ModelLoadError(
-            f"{path} is damaged or does not fit {CONFIG_FILE} ({_line(error)}); save or download "
-            "the model again"
+            f"{path} is damaged or does not fit {CONFIG_FILE} ({first_line(error)}); save or "
+            "download the model again"
         ) from None
     return model
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise InputError(f"cannot copy {source} into the model ({error.strerror})") from None

@@ -15,18 +15,21 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from ..errors import ModelLoadError
-from .artifact import ONNX_FILE, read_artifact_config
+from .artifact import (
+    ONNX_FILE,
+    TWIN_CODE_FILE,
+    TWIN_FILES,
+    TWIN_WEIGHTS_FILE,
+    read_artifact_config,
+)
 from .bilstm import BiLSTMConfig
 from .export import read_onnx_arrays
 
 Array = npt.NDArray[Any]
 
-TWIN_CODE_FILE = "modeling_memotions.py"
-TWIN_WEIGHTS_FILE = "model.safetensors"
-TWIN_FILES = (TWIN_CODE_FILE, TWIN_WEIGHTS_FILE)
-"""What the torch twin adds to a model folder, beside keys of ``config.json``."""
+CODE_PATH = Path(__file__).resolve().parent / "remote" / TWIN_CODE_FILE
+"""The twin's code, the only one that is ever written into or pushed with a model folder."""
 
-_CODE_PATH = Path(__file__).resolve().parent / "remote" / TWIN_CODE_FILE
 _ONNX_GATES = "iofc"
 _TORCH_GATES = "ifco"
 _SUFFIXES = ("", "_reverse")
@@ -61,7 +64,6 @@ def write_torch_twin(folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        MissingExtraError: onnx is not installed; nothing is changed.
         ModelLoadError: the folder cannot be read, or its files do not fit each other.
     """
     settings = read_artifact_config(folder)
@@ -75,7 +77,7 @@ def write_torch_twin(folder: Path) -> list[Path]:
         folder / TWIN_WEIGHTS_FILE,
         metadata={"format": "pt"},  # transformers refuses a file without it
     )
-    shutil.copyfile(_CODE_PATH, folder / TWIN_CODE_FILE)
+    shutil.copyfile(CODE_PATH, folder / TWIN_CODE_FILE)
     return [folder / name for name in TWIN_FILES]
 
 

@@ -8,19 +8,23 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from conftest import write_toy_model
+from conftest import TOY_TEXTS
+from support.hub import loopback_hub
+from support.hub_client import client_of
 
 from memotions_hf import EmotionClassifier
 from memotions_hf.errors import InputError, MissingExtraError, ModelLoadError
-from memotions_hf.modeling import hub
-from memotions_hf.modeling.artifact import INFERENCE_FILES
+from memotions_hf.modeling import saving
+from memotions_hf.modeling.artifact import CARD_FILE, INFERENCE_FILES, TWIN_FILES
+from memotions_hf.modeling.torch_twin import CODE_PATH
+from memotions_hf.tokenization import save_tokenizer, train_tokenizer
 
 TEXTS = ["Hari ini aku gagal lagi", "senang banget"]
+WRITTEN = {*INFERENCE_FILES, *TWIN_FILES, CARD_FILE}
 
 
 @pytest.fixture
@@ -55,6 +59,15 @@ def test_missing_folders() -> None:
     refuse("./nowhere", "no model folder")
     refuse("/nowhere/at/all", "no model folder")
     refuse("nowhere", "no model folder")
+    refuse(Path("some/where"), "no model folder")
+
+
+def test_no_name_is_not_the_working_directory(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(model_folder)
+    refuse("", "no model folder ''")
+    assert EmotionClassifier.from_pretrained(".")(TEXTS[0])
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
@@ -96,43 +109,54 @@ def test_weights_in_other_files_are_not_followed(model_folder: Path) -> None:
     refuse(model_folder, "weights in other files")
 
 
-def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
-    folder = write_toy_model(tmp_path / "model")
-    path = folder / "tokenizer.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    vocabulary = content["model"]["vocab"]
-    vocabulary["tambahan"] = len(vocabulary) + 8
-    path.write_text(json.dumps(content), encoding="utf-8")
-    refuse(folder, "tokenizer.json has .* entries, but the model knows")
+def give_larger_tokenizer(folder: Path) -> None:
+    words = ["membeli tembakau di warung pojok", "zaman bahagia yang fana"]
+    tokenizer = train_tokenizer([*TOY_TEXTS, *words] * 3, vocab_size=300)
+    save_tokenizer(tokenizer, folder, max_length=64)
 
 
-def test_a_configuration_that_promises_too_many_ids(tmp_path: Path) -> None:
-    folder = write_toy_model(tmp_path / "model")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["memotions"]["model"]["vocab_size"] += 50
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    vocabulary = tokenizer["model"]["vocab"]
-    vocabulary |= {f"kata{n}": len(vocabulary) + 8 + n for n in range(9)}
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    refuse(folder, "cannot read the .* entries of its tokenizer")
+def test_a_tokenizer_of_another_model(model_folder: Path) -> None:
+    give_larger_tokenizer(model_folder)
+    refuse(model_folder, "tokenizer.json has .* entries, but the model knows")
+
+
+def test_a_configuration_that_promises_too_many_ids(model_folder: Path) -> None:
+    give_larger_tokenizer(model_folder)
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+    config["memotions"]["model"]["vocab_size"] += 100
+    (model_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    refuse(model_folder, "cannot read the .* entries of its tokenizer")
 
 
 def test_a_subfolder_of_a_folder(model_folder: Path) -> None:
     clf = EmotionClassifier.from_pretrained(model_folder.parent, subfolder="model")
     assert clf(TEXTS[0])
+    for outside in ("..", "/etc", "model/../.."):
+        with pytest.raises(ModelLoadError, match="leads outside"):
+            EmotionClassifier.from_pretrained(model_folder.parent, subfolder=outside)
 
 
 def test_saving_writes_a_folder_that_loads_alike(
     toy_classifier: EmotionClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    added = []
-    monkeypatch.setattr(hub, "add_keras_files", added.append)
+    added: list[Path] = []
+    monkeypatch.setattr(saving, "add_keras_files", added.append)
     folder = toy_classifier.save_pretrained(tmp_path / "new" / "saved")
     assert len(added) == 1
-    assert {path.name for path in folder.iterdir()} == set(INFERENCE_FILES)
+    assert {path.name for path in folder.iterdir()} == WRITTEN
     again = EmotionClassifier.from_pretrained(folder)
     np.testing.assert_array_equal(again.predict_proba(TEXTS), toy_classifier.predict_proba(TEXTS))
+
+
+def test_the_code_of_a_folder_is_not_passed_on(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (model_folder / "modeling_memotions.py").write_text("raise SystemExit('code was run')")
+    (model_folder / "evil.py").write_text("raise SystemExit('code was run')")
+    monkeypatch.setattr(saving, "add_keras_files", lambda folder: None)
+    folder = EmotionClassifier.from_pretrained(model_folder).save_pretrained(tmp_path / "saved")
+    assert {path.name for path in folder.iterdir()} == WRITTEN
+    assert (folder / "modeling_memotions.py").read_bytes() == CODE_PATH.read_bytes()
 
 
 def without_keras(folder: Path) -> None:
@@ -142,7 +166,7 @@ def without_keras(folder: Path) -> None:
 def test_saving_without_keras_says_what_is_left_out(
     toy_classifier: EmotionClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "add_keras_files", without_keras)
+    monkeypatch.setattr(saving, "add_keras_files", without_keras)
     with pytest.warns(UserWarning, match=r"left out: .*memotions-hf\[train\]") as caught:
         folder = toy_classifier.save_pretrained(tmp_path / "saved")
     assert len(caught) == 1
@@ -155,7 +179,7 @@ def test_a_failed_save_leaves_nothing(
     def fail(folder: Path) -> None:
         raise ModelLoadError("damaged")
 
-    monkeypatch.setattr(hub, "add_keras_files", fail)
+    monkeypatch.setattr(saving, "add_keras_files", fail)
     with pytest.raises(ModelLoadError):
         toy_classifier.save_pretrained(tmp_path / "saved")
     assert not list(tmp_path.iterdir())
@@ -164,21 +188,21 @@ def test_a_failed_save_leaves_nothing(
         toy_classifier.save_pretrained(tmp_path / "file")
 
 
-def test_pushing_uploads_the_whole_folder(
-    toy_classifier: EmotionClassifier, monkeypatch: pytest.MonkeyPatch
+def test_pushing_without_keras_uploads_what_there_is(
+    toy_classifier: EmotionClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pushed = {}
-
-    def push(folder: Path, repo_id: str, **options: Any) -> str:
-        pushed.update(options, repo_id=repo_id, files={path.name for path in folder.iterdir()})
-        return "address"
-
-    monkeypatch.setattr(hub, "add_keras_files", lambda folder: None)
-    monkeypatch.setattr(hub, "push_model_folder", push)
-    assert toy_classifier.push_to_hub("someone/model", private=True, token="t") == "address"
-    assert pushed["repo_id"] == "someone/model"
-    assert pushed["private"] is True
-    assert pushed["files"] == set(INFERENCE_FILES)
+    monkeypatch.setattr(saving, "add_keras_files", without_keras)
+    with (
+        loopback_hub(tmp_path / "hub") as hub,
+        client_of(hub, tmp_path / "home", hub.tokens.write),
+    ):
+        with pytest.warns(UserWarning, match="left out"):
+            toy_classifier.push_to_hub("memotions/toy")
+        pushed = hub.files("memotions/toy")
+        again = EmotionClassifier.from_pretrained("memotions/toy")
+    assert set(pushed) == WRITTEN
+    assert b"trust_remote_code=True" in pushed[CARD_FILE]
+    np.testing.assert_array_equal(again.predict_proba(TEXTS), toy_classifier.predict_proba(TEXTS))
 
 
 def test_a_repository_that_cannot_be_reached(tmp_path: Path) -> None:

@@ -13,6 +13,11 @@ import pytest
 from memotions_hf.errors import InputError, ModelLoadError
 from memotions_hf.modeling.artifact import (
     ARTIFACT_FILES,
+    COPIED_FILES,
+    INFERENCE_FILES,
+    KERAS_FILES,
+    TWIN_CODE_FILE,
+    TWIN_FILES,
     ArtifactConfig,
     read_artifact_config,
     read_json,
@@ -246,4 +251,11 @@ def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_no_pickle_among_the_files() -> None:
-    assert not [name for name in ARTIFACT_FILES if name.endswith((".pkl", ".pt", ".bin", ".py"))]
+    assert not [name for name in ARTIFACT_FILES if name.endswith((".pkl", ".pt", ".bin"))]
+
+
+def test_the_only_code_is_the_twin_s_and_it_is_written_anew() -> None:
+    assert [name for name in ARTIFACT_FILES if name.endswith(".py")] == [TWIN_CODE_FILE]
+    assert not {*TWIN_FILES} & {*INFERENCE_FILES, *KERAS_FILES, *COPIED_FILES}
+    assert {*INFERENCE_FILES, *KERAS_FILES} <= {*COPIED_FILES} < {*ARTIFACT_FILES}
+    assert len(set(ARTIFACT_FILES)) == len(ARTIFACT_FILES)

@@ -1,11 +1,14 @@
-"""The mixin: saving, loading, Keras's and transformers' own loaders, and a Hub on this machine."""
+"""The mixin: saving, loading, and Keras's and transformers' own loaders, on this machine.
+
+What the Hub has to do with it is in tests/hub/test_model_round_trip.py.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-import socket
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +16,25 @@ import keras
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
-from support.loopback_hub import OWNER, READ_TOKEN, WRITE_TOKEN, LoopbackHub, run_client
+from support.hub import loopback_hub
+from support.hub_client import client_of
 from support.small_models import NASTY_TEXTS, TEXTS, mirror_texts, random_keras_model, small_model
 from transformers import AutoTokenizer
 
+from memotions_hf import EmotionClassifier
 from memotions_hf.errors import InputError, MissingExtraError, ModelLoadError
-from memotions_hf.modeling import hub as hub_module
-from memotions_hf.modeling.artifact import INFERENCE_FILES
+from memotions_hf.modeling.artifact import INFERENCE_FILES, TWIN_FILES
 from memotions_hf.modeling.bilstm import BiLSTMConfig
 from memotions_hf.modeling.export import keras_from_onnx
 from memotions_hf.modeling.hub import (
     MemotionsBiLSTM,
-    add_keras_files,
+    commit_of,
     fetch_model_folder,
+    hash_of,
     push_model_folder,
 )
+from memotions_hf.modeling.saving import add_keras_files, write_twin
+from memotions_hf.modeling.torch_twin import CODE_PATH
 from memotions_hf.tokenization import encode_batch, pad_batch, save_tokenizer, train_tokenizer
 
 CONTRACT = {
@@ -35,7 +42,9 @@ CONTRACT = {
     "config.json",
     "metadata.json",
     "model.onnx",
+    "model.safetensors",
     "model.weights.h5",
+    "modeling_memotions.py",
     "tokenizer.json",
     "tokenizer_config.json",
 }
@@ -59,12 +68,6 @@ def copy(saved: Path, tmp_path: Path) -> Path:
     return shutil.copytree(saved, tmp_path / "copy")
 
 
-@pytest.fixture
-def loopback() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        yield server
-
-
 def one_line(error: pytest.ExceptionInfo[BaseException]) -> str:
     message = str(error.value)
     assert "\n" not in message
@@ -74,6 +77,14 @@ def one_line(error: pytest.ExceptionInfo[BaseException]) -> str:
 def assert_same_weights(model: Any, expected: Any) -> None:
     for after, before in zip(model.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(after, before)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 # Saving and loading on this machine.
@@ -128,26 +139,31 @@ def test_add_keras_files(model: MemotionsBiLSTM, copy: Path) -> None:
     expected = json.loads((copy / "config.json").read_text("utf-8"))
     (copy / "metadata.json").unlink()
     (copy / "model.weights.h5").unlink()
+    (copy / "model.safetensors").unlink()
+    (copy / "modeling_memotions.py").write_text("raise SystemExit('code was run')")
     (copy / "config.json").write_text(json.dumps(model.settings.to_json()))
     add_keras_files(copy)
+    write_twin(copy)
     assert {path.name for path in copy.iterdir()} == CONTRACT
     config = json.loads((copy / "config.json").read_text("utf-8"))
-    assert config["memotions"] == expected["memotions"]
+    assert config == expected
+    assert (copy / "modeling_memotions.py").read_bytes() == CODE_PATH.read_bytes()
     assert_same_weights(keras.saving.load_model(str(copy)), model.keras_model)
 
 
-def test_add_keras_files_without_keras_changes_nothing(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("module", ["keras", "h5py"])
+def test_add_keras_files_without_keras_leaves_none(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
+    if module == "keras":
+        (copy / "model.weights.h5").unlink()
     before = (copy / "config.json").read_bytes()
-
-    def missing(module: str, extra: str) -> Any:
-        raise MissingExtraError(f"{module} is not installed; pip install 'memotions-hf[{extra}]'")
-
-    monkeypatch.setattr(hub_module, "require", missing)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"\[train\]"):
         add_keras_files(copy)
     assert (copy / "config.json").read_bytes() == before
+    assert not (copy / "model.weights.h5").exists()
+    assert not (copy / "metadata.json").exists()
 
 
 def test_metrics_log_and_plots_travel_along(tmp_path: Path) -> None:
@@ -163,6 +179,31 @@ def test_metrics_log_and_plots_travel_along(tmp_path: Path) -> None:
     assert "plots/learning_curve.png" in (folder / "README.md").read_text("utf-8")
     again.save_pretrained(tmp_path / "one")
     assert (tmp_path / "one" / "plots" / "learning_curve.png").read_bytes() == b"\x89PNG"
+
+
+def test_saving_again_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    """A later model of a process has other numbers and addresses inside, and its files have not."""
+    expected = contents(saved)
+    assert contents(small_model().save_pretrained(tmp_path / "new")) == expected
+    loaded = MemotionsBiLSTM.from_pretrained(saved)
+    assert contents(loaded.save_pretrained(tmp_path / "loaded")) == expected
+    classifier = EmotionClassifier.from_pretrained(saved)
+    assert contents(classifier.save_pretrained(tmp_path / "inference")) == expected
+    other = contents(small_model(seed=2).save_pretrained(tmp_path / "other"))
+    assert {name for name in expected if other[name] != expected[name]} == {
+        "model.onnx",
+        "model.safetensors",
+        "model.weights.h5",
+    }
+
+
+def test_what_no_file_can_hold_is_refused(copy: Path, tmp_path: Path) -> None:
+    config = copy / "config.json"
+    config.write_text(config.read_text("utf-8").replace("{", r'{"extra": "\ud800",', 1))
+    with pytest.raises(InputError, match=r"config\.json") as error:
+        EmotionClassifier.from_pretrained(copy).save_pretrained(tmp_path / "new")
+    one_line(error)
+    assert not (tmp_path / "new").exists()
 
 
 def test_saving_over_another_model_leaves_none_of_it(model: MemotionsBiLSTM, copy: Path) -> None:
@@ -249,12 +290,26 @@ def test_a_config_of_another_size_is_refused(copy: Path) -> None:
     one_line(error)
 
 
-def test_loading_never_runs_what_the_folder_says(copy: Path, model: MemotionsBiLSTM) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"module": "os", "class_name": "system", "config": {"command": "false"}}, "object"),
+        ({"auto_map": {"AutoModel": "evil.Model"}}, "code"),
+    ],
+)
+def test_a_config_that_names_other_code_is_refused(
+    copy: Path, change: dict[str, Any], words: str
+) -> None:
     config = json.loads((copy / "config.json").read_text("utf-8"))
-    config |= {"module": "os", "class_name": "system", "config": {"command": "false"}}
-    config["auto_map"] = {"AutoModel": "evil.Model"}
-    (copy / "config.json").write_text(json.dumps(config))
-    (copy / "evil.py").write_text("raise SystemExit('code was run')")
+    (copy / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ModelLoadError, match=words) as error:
+        MemotionsBiLSTM.from_pretrained(copy)
+    one_line(error)
+
+
+def test_loading_never_runs_what_the_folder_holds(copy: Path, model: MemotionsBiLSTM) -> None:
+    for name in ("modeling_memotions.py", "evil.py"):
+        (copy / name).write_text("raise SystemExit('code was run')")
     again = MemotionsBiLSTM.from_pretrained(copy)
     assert_same_weights(again.keras_model, model.keras_model)
 
@@ -268,7 +323,7 @@ def test_onnx_of_the_folder_holds_the_same_weights(model: MemotionsBiLSTM, saved
 
 
 def test_auto_tokenizer_gives_our_ids(model: MemotionsBiLSTM, saved: Path) -> None:
-    theirs = AutoTokenizer.from_pretrained(saved)
+    theirs = AutoTokenizer.from_pretrained(saved, trust_remote_code=False)
     for text in MIXED:
         assert theirs(text)["input_ids"] == model.tokenizer.encode(text).ids
     assert (theirs.pad_token_id, theirs.unk_token_id, theirs.model_max_length) == (0, 1, 64)
@@ -278,16 +333,16 @@ def test_auto_tokenizer_gives_our_ids(model: MemotionsBiLSTM, saved: Path) -> No
     )
 
 
-def test_auto_tokenizer_gives_our_ids_on_10000_real_texts(saved: Path, tmp_path: Path) -> None:
-    texts = mirror_texts(10_000)
+def test_auto_tokenizer_gives_our_ids_on_real_texts(saved: Path, tmp_path: Path) -> None:
+    texts = mirror_texts(2_000)
     if not texts:
         pytest.skip("MEMOTIONS_MIRROR names no folder of corpora")
-    assert len(texts) == 10_000
-    tokenizer = train_tokenizer(texts[::5], vocab_size=2_000)
+    assert len(texts) == 2_000
+    tokenizer = train_tokenizer(texts, vocab_size=2_000)
     shutil.copyfile(saved / "config.json", tmp_path / "config.json")
     save_tokenizer(tokenizer, tmp_path, max_length=512)
-    theirs = AutoTokenizer.from_pretrained(tmp_path)(texts, truncation=True)["input_ids"]
-    assert theirs == encode_batch(tokenizer, texts, 512)
+    theirs = AutoTokenizer.from_pretrained(tmp_path, trust_remote_code=False)
+    assert theirs(texts, truncation=True)["input_ids"] == encode_batch(tokenizer, texts, 512)
 
 
 # The Hub: what needs no connection.
@@ -331,191 +386,60 @@ def test_impossible_pushes_are_refused_before_anything_is_sent(saved: Path, tmp_
         push_model_folder(tmp_path, "memotions/x")
 
 
-# The Hub: the unmodified client against a server on the loopback interface.
+def test_a_model_that_cannot_be_saved_creates_no_repository(tmp_path: Path) -> None:
+    model = small_model(training_log=tmp_path / "absent.csv")
+    with (
+        loopback_hub(tmp_path / "hub") as hub,
+        client_of(hub, tmp_path / "home", hub.tokens.write),
+    ):
+        with pytest.raises(InputError, match=r"absent\.csv"):
+            model.push_to_hub("memotions/never")
+        assert hub.requests == []
 
-ROUND_TRIP = """
-import json, sys
-import keras, numpy as np
-from transformers import AutoTokenizer
-from memotions_hf.modeling.hub import MemotionsBiLSTM
 
-model = MemotionsBiLSTM.from_pretrained(sys.argv[1])
-texts = json.loads(sys.argv[2])
-expected = model.predict_proba(texts)
-url = model.push_to_hub("memotions/small", private=True)
-commit = url.rsplit("/", 1)[1]
-pulled = MemotionsBiLSTM.from_pretrained("memotions/small", revision=commit)
-assert np.array_equal(pulled.predict_proba(texts), expected)
-
-branch = model.push_to_hub("memotions/small", revision="dev", subfolder="models/bilstm")
-pulled = MemotionsBiLSTM.from_pretrained(
-    "memotions/small", revision="dev", subfolder="models/bilstm"
+@pytest.mark.parametrize(
+    ("folder", "commit"),
+    [
+        ("/cache/hub/models--a--b/snapshots/COMMIT", "c" * 40),
+        ("/cache/hub/models--a--b/snapshots/COMMIT/sub/folder", "c" * 40),
+        ("/snapshots/hub/models--a--b/snapshots/COMMIT/snapshots/last", "c" * 40),
+        ("/home/me/snapshots/best", None),
+        ("/home/me/model", None),
+    ],
 )
-for ours, theirs in zip(model.keras_model.weights, pulled.keras_model.weights):
-    assert np.array_equal(ours, theirs)
-request = model.push_to_hub("small", create_pr=True, commit_message="A request")
-
-ids = AutoTokenizer.from_pretrained("memotions/small")(texts[:1], return_tensors="np")["input_ids"]
-loaded = keras.saving.load_model("hf://memotions/small")
-assert np.allclose(loaded.predict_on_batch(ids), expected[:1], atol=1e-6)
-print(json.dumps({"main": commit, "dev": branch, "pr": request}))
-"""
+def test_the_commit_of_a_folder(folder: str, commit: str | None) -> None:
+    assert commit_of(Path(folder.replace("COMMIT", "c" * 40))) == commit
 
 
-def test_push_and_pull(saved: Path, loopback: LoopbackHub, tmp_path: Path) -> None:
-    texts = json.dumps(TEXTS)
-    run = run_client(ROUND_TRIP, loopback.url, tmp_path, str(saved), texts)
-    assert run.returncode == 0, run.stderr
-    assert WRITE_TOKEN not in run.stdout + run.stderr
-    commits = json.loads(run.stdout.splitlines()[-1])
-
-    repo = loopback.repos["memotions/small"]
-    assert repo.private
-    assert repo.branches["main"] == commits["main"]
-    files = repo.commits[commits["main"]]
-    assert set(files) == CONTRACT | {".gitattributes"}
-    assert files["model.onnx"] == (saved / "model.onnx").read_bytes()
-    assert files["tokenizer.json"] == (saved / "tokenizer.json").read_bytes()
-    assert b'EmotionClassifier.from_pretrained("memotions/small")' in files["README.md"]
-    assert set(repo.branches) == {"main", "dev", "refs/pr/1"}
-    assert commits["dev"].endswith(repo.branches["dev"])
-    assert "models/bilstm/model.onnx" in repo.commits[repo.branches["dev"]]
-    assert sum("/commit/" in line for line in loopback.requests) == 3
+def test_hashes_are_git_s_and_sha_256(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"halo\n" * 500_000)
+    assert hash_of(path, git=False) == hashlib.sha256(b"halo\n" * 500_000).hexdigest()
+    # What "git hash-object" says of these.
+    path.write_bytes(b"halo\n")
+    assert hash_of(path, git=True) == "1185b465e5d77cbaf348effaf07b801e63998d17"
+    path.write_bytes(b"")
+    assert hash_of(path, git=True) == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 
 
-# Each case is one call, and prints the error's one line or what the call returned.
-CALL = """
-import json, sys
+LIGHT = """
+import sys
 from pathlib import Path
-from memotions_hf.errors import MemotionsError
 from memotions_hf.modeling.hub import fetch_model_folder, push_model_folder
 
-for name, arguments, keywords in json.loads(sys.argv[1]):
-    function = {"fetch": fetch_model_folder, "push": push_model_folder}[name]
-    if name == "push":
-        arguments[0] = Path(arguments[0])
-    try:
-        print(json.dumps(str(function(*arguments, **keywords))))
-    except MemotionsError as error:
-        print(json.dumps([type(error).__name__, str(error)]))
-loaded = {"keras", "tensorflow", "torch", "onnx", "onnxruntime"} & set(sys.modules)
+push_model_folder(Path(sys.argv[1]), "memotions/light")
+print(fetch_model_folder("memotions/light"))
+loaded = {"keras", "tensorflow", "torch", "transformers", "onnx", "onnxruntime"} & set(sys.modules)
 assert not loaded, loaded
 """
-Call = tuple[str, list[str], dict[str, Any]]
 
 
-def call(server: str, cache: Path, *calls: Call, token: str | None = WRITE_TOKEN) -> list[Any]:
-    run = run_client(CALL, server, cache, json.dumps(calls), token=token)
-    assert run.returncode == 0, run.stderr
-    for secret in (WRITE_TOKEN, READ_TOKEN):
-        assert secret not in run.stdout + run.stderr
-    return [json.loads(line) for line in run.stdout.splitlines()]
-
-
-def assert_refused(answer: Any, *words: str) -> None:
-    assert answer[0] == "ModelLoadError", answer
-    assert "\n" not in answer[1]
-    for word in words:
-        assert word in answer[1]
-
-
-def test_fetching_what_cannot_be_had(loopback: LoopbackHub, tmp_path: Path) -> None:
-    loopback.create("memotions/empty")
-    loopback.create("memotions/gated", gated=True)
-    loopback.create("memotions/private", private=True)
-    answers = call(
-        loopback.url,
-        tmp_path,
-        ("fetch", ["memotions/absent"], {}),
-        ("fetch", ["memotions/gated"], {}),
-        ("fetch", ["memotions/private"], {"token": False}),
-        ("fetch", ["memotions/empty"], {"revision": "v9"}),
-        ("fetch", ["memotions/empty"], {}),
-        ("fetch", ["memotions/empty"], {"subfolder": "deep"}),
-    )
-    assert_refused(answers[0], "memotions/absent", "no such repository")
-    assert_refused(answers[1], "memotions/gated", "gated")
-    assert_refused(answers[2], "memotions/private", "hf auth login")
-    assert_refused(answers[3], "'v9'", "branch")
-    assert_refused(answers[4], "no config.json")
-    assert_refused(answers[5], "no deep/config.json")
-
-
-def test_pushes_that_are_refused_change_nothing(
-    saved: Path, loopback: LoopbackHub, tmp_path: Path
-) -> None:
-    push: Call = ("push", [str(saved), "memotions/mine"], {})
-    assert_refused(call(loopback.url, tmp_path, push, token=None)[0], "hf auth login")
-    wrong: Call = ("push", [str(saved), "memotions/mine"], {"token": "hf_wrongToken99"})
-    answers = call(
-        loopback.url,
-        tmp_path,
-        push,
-        wrong,
-        ("push", [str(saved), "memotions/bad name"], {}),
-        token=READ_TOKEN,
-    )
-    assert_refused(answers[0], "write permission")
-    assert_refused(answers[1], "token")
-    assert "wrongToken" not in answers[1][1]
-    assert_refused(answers[2], "no repo id")
-    assert loopback.repos == {}
-
-
-def test_a_model_that_cannot_be_saved_creates_no_repository(
-    loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", loopback.url)
-    model = small_model(training_log=tmp_path / "absent.csv")
-    with pytest.raises(InputError, match=r"absent\.csv"):
-        model.push_to_hub(f"{OWNER}/never")
-    assert loopback.requests == []
-
-
-def test_a_push_replaces_the_earlier_model(
-    copy: Path, loopback: LoopbackHub, tmp_path: Path
-) -> None:
-    repo = loopback.create("memotions/old")
-    start = repo.commits[repo.branches["main"]]
-    old = {"README.md": b"by hand", "metrics.json": b"{}", "notes.md": b"kept"}
-    repo.commit(start | old | {"plots/learning_curve.png": b"old"})
-    (copy / "diary.txt").write_text("private")
-    answers = call(loopback.url, tmp_path / "cache", ("push", [str(copy), "memotions/old"], {}))
-    files = repo.commits[answers[0].rsplit("/", 1)[1]]
-    assert set(files) == CONTRACT | {".gitattributes", "notes.md"}
-    assert files["README.md"].startswith(b"---\n")
-
-
-def test_a_push_does_not_overwrite_a_commit_that_it_has_not_seen(
-    saved: Path, loopback: LoopbackHub, tmp_path: Path
-) -> None:
-    repo = loopback.create("memotions/busy")
-    loopback.interfere = True
-    answers = call(loopback.url, tmp_path, ("push", [str(saved), "memotions/busy"], {}))
-    assert_refused(answers[0], "try again")
-    assert set(repo.commits[repo.branches["main"]]) == {".gitattributes", "other.txt"}
-
-
-def test_without_a_connection(saved: Path, loopback: LoopbackHub, tmp_path: Path) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    push: Call = ("push", [str(saved), "memotions/kept"], {})
-    fetch: Call = ("fetch", ["memotions/kept"], {"files": list(INFERENCE_FILES)})
-    folder = Path(call(loopback.url, tmp_path, push, fetch)[1])
-    assert {path.name for path in folder.iterdir()} == set(INFERENCE_FILES)
-    answers = call(
-        nowhere,
-        tmp_path,
-        ("fetch", ["memotions/never-seen"], {}),
-        push,
-        fetch,
-        ("fetch", ["memotions/kept"], {"local_files_only": True, "files": ["config.json"]}),
-        ("fetch", ["memotions/kept"], {"local_files_only": True}),
-    )
-    assert_refused(answers[0], "never-seen", "cannot be reached")
-    assert_refused(answers[1], "cannot be reached")
-    assert answers[2] == str(folder)
-    assert answers[3] == str(folder)
-    assert_refused(answers[4], "no whole copy")
+def test_fetching_and_pushing_load_no_heavy_library(saved: Path, tmp_path: Path) -> None:
+    with loopback_hub(tmp_path / "hub") as hub:
+        home = tmp_path / "home"
+        run = hub.run(LIGHT, str(saved), home=home, token=hub.tokens.write)
+        assert run.returncode == 0, run.stderr
+        assert set(hub.files("memotions/light")) == CONTRACT
+        # The card stays: nobody needs it in order to load or pass on the model.
+        names = {path.name for path in Path(run.stdout.splitlines()[-1]).iterdir()}
+    assert names == CONTRACT - {*TWIN_FILES, "README.md"}

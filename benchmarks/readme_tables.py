@@ -19,7 +19,7 @@ from memotions_hf.cards.tables import (
     markdown_table,
     per_class_table,
 )
-from memotions_hf.evaluation.evaluate import MAIN_SET, MAIN_SYSTEM
+from memotions_hf.evaluation.names import MAIN_SET, MAIN_SYSTEM
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -177,6 +177,53 @@ def _suggestions() -> str:
     )
 
 
+def _interop() -> str:
+    """Return what each client does in each condition, and the versions that did it."""
+    result = _read_json(RESULTS / "interop.json")
+    rows = [_interop_row(client) for client in result["clients"].values()]
+    header = [
+        "", "client", "online", "`HF_HUB_OFFLINE=1`", "private", "a revision", "other content",
+        "half a file",
+    ]  # fmt: skip
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return f"{markdown_table(header, rows)}\n\nTried with {versions}."
+
+
+def _interop_row(client: Mapping[str, Any]) -> list[str]:
+    outcomes = client["outcomes"]
+    said = {condition: _said(outcome) for condition, outcome in outcomes.items()}
+    token = "`HF_TOKEN`"
+    if outcomes["private-token"] == "works":
+        token = f"{client['token']} or {token}"
+    revision = said["revision"]
+    if revision == "works":
+        revision = f"{client['revision']}; if absent: {said['absent-revision']}"
+    halves = dict.fromkeys(said[name] for name in outcomes if name.endswith("-short"))
+    return [
+        client["artifact"],
+        client["call"],
+        said["online"],
+        said["offline"],
+        f"{token}; without: {said['private']}",
+        revision,
+        _other_content(said),
+        ", ".join(halves) or "-",
+    ]
+
+
+def _said(outcome: str) -> str:
+    """Return an outcome as briefly as a table needs it."""
+    if outcome.startswith("raises "):
+        return f"`{outcome.removeprefix('raises ')}`"
+    return outcome.split(":", maxsplit=1)[0].removeprefix("works ")
+
+
+def _other_content(said: Mapping[str, str]) -> str:
+    at_once = dict.fromkeys(said[name] for name in said if name.endswith("-wrong"))
+    later = dict.fromkeys(said[name] for name in said if name.endswith("-later"))
+    return "; later: ".join(" or ".join(part) for part in (at_once, later)) if at_once else "-"
+
+
 def sections() -> dict[str, str]:
     """Return what belongs between each pair of markers."""
     metrics = _read_json(BUNDLED / "metrics.json")
@@ -192,6 +239,7 @@ def sections() -> dict[str, str]:
         "crisis": _crisis(),
         "space": _space(),
         "suggestions": _suggestions(),
+        "interop": _interop(),
     }
 
 

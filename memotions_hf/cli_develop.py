@@ -39,13 +39,12 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from .cards.tables import detail_table, macro_f1_table, per_class_table
     from .corpus.merge import merge
     from .evaluation.evaluate import (
-        MAIN_SET,
-        MAIN_SYSTEM,
         ProbabilitySystem,
         build_test_sets,
         evaluate_systems,
         train_baselines,
     )
+    from .evaluation.names import MAIN_SET, MAIN_SYSTEM
     from .inference import EmotionClassifier
 
     require("sklearn", "train")
@@ -62,6 +61,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         from .evaluation.record import record_evaluation
 
         record_evaluation(folder, evaluation, MAIN_SYSTEM)
+        say(f"wrote the metrics, the plots and the card into {folder}")
     if args.json:
         print(json.dumps(evaluation, indent=1))
     else:

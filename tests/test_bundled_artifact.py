@@ -2,19 +2,22 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from support.small_models import NASTY_TEXTS, mirror_texts
 
 from memotions_hf import EmotionClassifier
-from memotions_hf.evaluation.evaluate import MAIN_SET, MAIN_SYSTEM
 from memotions_hf.evaluation.metrics import confusion_matrix
+from memotions_hf.evaluation.names import MAIN_SET, MAIN_SYSTEM
 from memotions_hf.labels import LABEL2ID, LABELS
 from memotions_hf.modeling.artifact import BUNDLED_FOLDER, INFERENCE_FILES, PLOT_FILES
-from memotions_hf.modeling.hub import render_card
+from memotions_hf.modeling.saving import render_card
 from memotions_hf.tokenization import encode_batch, load_tokenizer
 from memotions_hf.training import get_recipe
+
+FACTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "model_facts.json"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,26 @@ def test_its_card_is_what_its_metrics_give():
     for plot in PLOT_FILES:
         assert plot in card
         assert (BUNDLED_FOLDER / plot).is_file()
+
+
+def test_its_reliability_bins_hold_every_row_and_give_the_recorded_calibration_error(metrics):
+    sets = metrics["evaluation"]["sets"]
+    for name, entry in sets.items():
+        scores = entry["systems"][MAIN_SYSTEM]
+        if scores["ece"] is None:
+            assert "reliability" not in scores
+            continue
+        bins = scores["reliability"]
+        assert sum(b["rows"] for b in bins) == entry["rows"], name
+        gap = sum(b["rows"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / entry["rows"]
+        assert gap == pytest.approx(scores["ece"]["value"], abs=2e-4), name
+
+
+def test_its_speed_is_the_measured_one_and_stands_in_the_card(metrics):
+    measured = json.loads(FACTS.read_text(encoding="utf-8"))
+    assert metrics["speed"] == measured
+    card = (BUNDLED_FOLDER / "README.md").read_text(encoding="utf-8")
+    assert f"{measured['texts_per_second']['onnx']['median']:,.0f} (" in card
 
 
 @pytest.mark.skipif(

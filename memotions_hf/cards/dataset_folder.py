@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..corpus.configs import MERGED, config_corpus, config_features
 from ..corpus.download import DATA_FOLDER
-from ..corpus.merge import SPLITS, MergeOptions
-from ..corpus.publish import CARD_FILE, INFOS_FILE
+from ..corpus.merge import SPLITS, MergeOptions, Progress, silent
+from ..corpus.publish import (
+    CARD_FILE,
+    INFOS_FILE,
+    build_folder,
+    default_configs,
+    unpublishable_sources,
+    without,
+)
 from ..corpus.statistics import corpus_statistics
 from ..errors import CorpusError, require
 from .dataset_card import render_dataset_card
@@ -19,6 +27,66 @@ from .dataset_plots import write_plots
 PLOTS_FOLDER = "plots"
 STATISTICS_FILE = "statistics.json"
 MEASUREMENTS_FILE = DATA_FOLDER / "measurements.json"
+
+
+def build_with_card(
+    target: Path,
+    *,
+    options: MergeOptions | None = None,
+    configs: Sequence[str] | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Write configs of the corpus as Parquet with their card, plots and statistics.
+
+    The arguments and the errors are those of :func:`memotions_hf.corpus.publish.build_folder`.
+
+    Raises:
+        MissingExtraError: the ``cards`` extra is not installed.
+    """
+    for module in ("datasets", "matplotlib", "wordcloud"):  # before the work, not after it
+        require(module, "cards")
+    options = options or MergeOptions()
+    return build_folder(
+        target,
+        options=options,
+        configs=configs,
+        overwrite=overwrite,
+        finish=partial(write_card, options=options),
+        progress=progress,
+    )
+
+
+def build_publishable(
+    target: Path,
+    *,
+    options: MergeOptions | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> list[str]:
+    """Write all of the corpus that may be published, with its card.
+
+    Args:
+        target: folder to make, which :func:`memotions_hf.corpus.publish.publish_folder` takes.
+        options: how to merge; sources that may not be published are left out.
+        overwrite: replace an earlier build.
+        progress: told of each step and how far it is.
+
+    Returns:
+        The sources that are left out.
+
+    Raises:
+        InputError: the folder is taken, or no source may be published.
+        CorpusError: an upstream file is missing or damaged.
+        MissingExtraError: the ``cards`` extra is not installed.
+    """
+    excluded = unpublishable_sources()
+    options = without(options or MergeOptions(), excluded)
+    configs = default_configs(options, excluded)
+    build_with_card(
+        target, options=options, configs=configs, overwrite=overwrite, progress=progress
+    )
+    return excluded
 
 
 def read_config(folder: Path, name: str) -> dict[str, list[dict[str, Any]]]:

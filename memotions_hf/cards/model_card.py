@@ -11,21 +11,34 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .. import __version__
 from ..errors import InputError
-from ..modeling.artifact import PLOT_FILES, ArtifactConfig
-from .tables import detail_table, format_class_f1, macro_f1_table, markdown_table
-
-SYSTEM = "memotions-bilstm"
-MAIN_SET = "merged/test"
-KEYWORD_SYSTEM = "keyword-rule"
-OPINION_SET = "opinion"
+from ..modeling.artifact import PLOT_FILES, TWIN_CODE_FILE, ArtifactConfig
+from .energy import estimate_energy, read_assumptions
+from .model_cost import energy_section, speed_section
+from .model_results import calibration_section, evaluation_section, headline, own_scores
+from .tables import folded, markdown_table, one_line
 
 _TITLE = "Memotions BiLSTM: emotions in Indonesian text"
 _FOLDER_PLACEHOLDER = "path/to/this/folder"
+_EXAMPLE = "Hari ini aku gagal lagi"
 _HUB_LICENSES = frozenset(
     ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
 )
 _CARD_METRICS = (("macro_f1", "f1", "Macro-F1"), ("accuracy", "accuracy", "Accuracy"))
-_PLOT_CAPTIONS = ("Confusion matrix on the merged test split", "Learning curve")
+_SPLITS = ("train", "validation", "test")
+_CONFUSION_PLOT, _CURVE_PLOT, _CALIBRATION_PLOT = PLOT_FILES
+_TRANSFORMERS = Template("""\
+**With transformers**, on torch:
+
+```python
+from transformers import pipeline
+
+classifier = pipeline("text-classification", model="$name", trust_remote_code=True)
+classifier("$example", top_k=None, truncation=True)
+```
+
+`trust_remote_code=True` runs `$code` of this repository on your machine. It is short and imports
+nothing but torch and transformers: read it, and name the commit that you have read
+(`revision="..."`), so that nobody can change it under you.""")
 
 
 def render_model_card(
@@ -33,6 +46,7 @@ def render_model_card(
     metrics: Mapping[str, Any],
     *,
     plots: Collection[str] = (),
+    twin: bool = False,
     repo_id: str | None = None,
 ) -> str:
     """Return the model card as Markdown with a YAML header.
@@ -41,8 +55,8 @@ def render_model_card(
         config: settings of the model.
         metrics: what ``metrics.json`` holds; every part may be missing, and its section then says
             so.
-        plots: which of ``plots/confusion_matrix.png`` and ``plots/learning_curve.png`` the folder
-            holds.
+        plots: which of :data:`~memotions_hf.modeling.artifact.PLOT_FILES` the folder holds.
+        twin: whether the folder holds the torch twin, which transformers loads.
         repo_id: the repository that the card is for, named in the examples.
 
     Raises:
@@ -50,7 +64,7 @@ def render_model_card(
     """
     try:
         metadata = _metadata(config, metrics)
-        text = _fill_template(config, metrics, plots, repo_id)
+        text = _fill_template(config, metrics, plots, twin, repo_id)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(
             "the metrics have another form than memotions evaluate writes "
@@ -73,15 +87,32 @@ def _metadata(config: ArtifactConfig, metrics: Mapping[str, Any]) -> ModelCardDa
         metrics=["f1", "accuracy"],
         model_name=_TITLE if results else None,
         eval_results=results or None,
+        widget=[{"text": _EXAMPLE}],
+        co2_eq_emissions=_emissions(metrics.get("training") or {}),
         ignore_metadata_errors=False,
     )
 
 
+def _emissions(training: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what the Hub lists models by; only what was measured, not what it is at most."""
+    estimate = estimate_energy(training)
+    if estimate is None or not estimate.measured:
+        return None
+    return {
+        "emissions": round(estimate.grams.value, 1),  # grams
+        "source": "estimated from the processor time, see the card",
+        "training_type": "pre-training",
+        "geographical_location": f"not recorded; reckoned for {_grid_place()}",
+        "hardware_used": f"{training['cpu_cores']} CPU cores",
+    }
+
+
+def _grid_place() -> str:
+    return str(read_assumptions()["carbon_intensity"]["place"])
+
+
 def _eval_results(evaluation: Mapping[str, Any]) -> Iterator[EvalResult]:
-    for name, entry in (evaluation.get("sets") or {}).items():
-        scores = entry["systems"].get(SYSTEM)
-        if scores is None:
-            continue
+    for name, scores in own_scores(evaluation).items():
         dataset, _, split = name.partition("/")
         for key, metric, title in _CARD_METRICS:
             yield EvalResult(
@@ -101,45 +132,54 @@ def _fill_template(
     config: ArtifactConfig,
     metrics: Mapping[str, Any],
     plots: Collection[str],
+    twin: bool,
     repo_id: str | None,
 ) -> str:
     template = Template(resources.files(__package__).joinpath("model_card.md").read_text("utf-8"))
     corpus: Mapping[str, Any] = metrics.get("corpus") or {}
-    return template.substitute(
+    evaluation: Mapping[str, Any] = metrics.get("evaluation") or {}
+    training: Mapping[str, Any] = metrics.get("training") or {}
+    speed: Mapping[str, Any] = metrics.get("speed") or {}
+    name = repo_id or _FOLDER_PLACEHOLDER
+    text = template.substitute(
         title=_TITLE,
-        name=repo_id or _FOLDER_PLACEHOLDER,
-        keras_name=f"hf://{repo_id}" if repo_id else _FOLDER_PLACEHOLDER,
-        architecture=_architecture(config, metrics),
+        name=name,
+        keras_name=f"hf://{repo_id}" if repo_id else name,
+        transformers=_transformers(name) if twin else "",
+        summary=f"{_architecture(config)}\n\n{headline(evaluation)}",
         data=_data(corpus),
-        procedure=_procedure(config, metrics, plots),
-        evaluation=_evaluation(metrics.get("evaluation") or {}, plots),
+        procedure=_procedure(config, metrics, _CURVE_PLOT in plots),
+        evaluation=evaluation_section(evaluation, _chosen(_CONFUSION_PLOT, plots)),
+        calibration=calibration_section(evaluation, _chosen(_CALIBRATION_PLOT, plots)),
+        speed=speed_section(speed, metrics.get("sizes") or {}),
+        energy=energy_section(training, speed),
         max_length=f"{config.max_length:,}",
         license=config.license,
         license_reason=_license_reason(config.license, corpus),
         version=config.versions.get("memotions-hf", __version__),
         citations=_citations(corpus),
     )
+    return text.replace("\n\n\n\n", "\n\n")  # where a part is empty
 
 
-def _architecture(config: ArtifactConfig, metrics: Mapping[str, Any]) -> str:
+def _chosen(plot: str, plots: Collection[str]) -> str | None:
+    return plot if plot in plots else None
+
+
+def _transformers(name: str) -> str:
+    return _TRANSFORMERS.substitute(name=name, example=_EXAMPLE, code=TWIN_CODE_FILE)
+
+
+def _architecture(config: ArtifactConfig) -> str:
     model = config.model
     layers = len(model.lstm_units)
     units = " and ".join(map(str, model.lstm_units))
     noun = "bidirectional LSTM layer" if layers == 1 else "bidirectional LSTM layers"
-    text = (
+    return (
         f"{layers} {noun} ({units} units a direction) over {model.vocab_size:,} subword "
-        f"embeddings of width {model.embedding_dim}, pooled by attention and maximum; "
+        f"embeddings of width {model.embedding_dim}, pooled by attention and maximum: "
         f"{model.count_parameters():,} parameters."
     )
-    sizes = metrics.get("sizes") or {}
-    if sizes:
-        listed = ", ".join(f"`{name}` {_size(size)}" for name, size in sizes.items())
-        text += f" Sizes: {listed}."
-    return text
-
-
-def _size(size: float) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
 
 
 def _data(corpus: Mapping[str, Any]) -> str:
@@ -148,26 +188,52 @@ def _data(corpus: Mapping[str, Any]) -> str:
         return "The metrics of this model do not say what it was trained on."
     rows = [
         [
-            _cell(source.get("title") or name),
-            *(f"{source.get(split, 0):,}" for split in ("train", "validation", "test")),
-            _cell(source.get("license")),
-            _cell(source.get("terms")),
+            _source_title(name, source),
+            *(f"{source.get(split, 0):,}" for split in _SPLITS),
+            one_line(source.get("license")),
         ]
         for name, source in sources.items()
     ]
     splits = corpus.get("splits") or {}
     if splits:
-        counts = [f"**{splits.get(split, 0):,}**" for split in ("train", "validation", "test")]
-        rows.append(["**all**", *counts, "", ""])
-    table = markdown_table(["source", "train", "validation", "test", "licence", "terms"], rows)
-    return (
-        f"{table}\n\nSources were mapped to the five labels (love counts as happy, surprise is "
-        "left out). Texts that are equal or near-equal after normalisation never stand in "
-        "different splits, and a source's official test rows stay in the test split."
+        rows.append(["**all**", *(f"**{splits.get(split, 0):,}**" for split in _SPLITS), ""])
+    parts = [
+        markdown_table(["source", *_SPLITS, "licence"], rows),
+        _terms(sources),
+        _repeated_sources(corpus),
+        "Sources were mapped to the five labels (love counts as happy, surprise is left out). "
+        "Texts that are equal or near-equal after normalisation never stand in different splits, "
+        "and a source's official test rows stay in the test split.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _source_title(name: str, source: Mapping[str, Any]) -> str:
+    return one_line(source.get("title") or name)
+
+
+def _terms(sources: Mapping[str, Any]) -> str:
+    lines = [
+        f"- {_source_title(name, source)}: {one_line(source['terms'])}"
+        for name, source in sources.items()
+        if source.get("terms")
+    ]
+    return "\n".join(["What the licences come to:", "", *lines]) if lines else ""
+
+
+def _repeated_sources(corpus: Mapping[str, Any]) -> str:
+    """Return why a source that is named adds no row."""
+    merge: Mapping[str, Any] = corpus.get("merge") or {}
+    read, duplicate = merge.get("read") or {}, merge.get("duplicate") or {}
+    return "\n\n".join(
+        f"{_source_title(name, source)} adds no row: {duplicate[name]:,} of its {read[name]:,} "
+        "rows stand in another source already."
+        for name, source in corpus["sources"].items()
+        if not any(source.get(split) for split in _SPLITS) and duplicate.get(name)
     )
 
 
-def _procedure(config: ArtifactConfig, metrics: Mapping[str, Any], plots: Collection[str]) -> str:
+def _procedure(config: ArtifactConfig, metrics: Mapping[str, Any], with_curve: bool) -> str:
     recipe: Mapping[str, Any] = metrics.get("recipe") or {}
     training: Mapping[str, Any] = metrics.get("training") or {}
     parts = [f"Recipe `{config.recipe}`, version {config.recipe_version}."]
@@ -182,83 +248,26 @@ def _procedure(config: ArtifactConfig, metrics: Mapping[str, Any], plots: Collec
             f" Calibrated on validation with temperature {config.temperature:.3f}, which the "
             "weights hold already."
         )
-    settings = {key: recipe[key] for key in recipe if key not in ("name", "version", "sources")}
-    if settings:
-        rows = [[f"`{key}`", f"`{_cell(value)}`"] for key, value in settings.items()]
-        parts.append(markdown_table(["setting", "value"], rows))
     versions = training.get("versions") or config.versions
     if versions:
-        listed = ", ".join(f"{_cell(name)} {_cell(value)}" for name, value in versions.items())
-        parts.append(f"Made with {listed}.")
-    if PLOT_FILES[1] in plots:
-        parts.append(f"![{_PLOT_CAPTIONS[1]}]({PLOT_FILES[1]})")
+        listed = ", ".join(
+            f"{one_line(name)} {one_line(value)}" for name, value in versions.items()
+        )
+        parts[0] += f" Made with {listed}."
+    if with_curve:
+        parts.append(f"![Learning curve]({_CURVE_PLOT})")
+    settings = {key: recipe[key] for key in recipe if key not in ("name", "version", "sources")}
+    if settings:
+        rows = [[f"`{key}`", f"`{one_line(value)}`"] for key, value in settings.items()]
+        parts.append(
+            folded("All settings of the recipe", markdown_table(["setting", "value"], rows))
+        )
     return "\n\n".join(parts)
-
-
-def _evaluation(evaluation: Mapping[str, Any], plots: Collection[str]) -> str:
-    sets: Mapping[str, Any] = evaluation.get("sets") or {}
-    if not sets:
-        return "This model has not been evaluated; do not rely on it before it is."
-    bootstrap = evaluation["bootstrap"]
-    names = list(dict.fromkeys(name for entry in sets.values() for name in entry["systems"]))
-    # A system that was not run on a set shows as a dash.
-    filled = {
-        key: {
-            **entry,
-            "systems": {name: entry["systems"].get(name, {"macro_f1": None}) for name in names},
-        }
-        for key, entry in sets.items()
-    }
-    parts = [
-        f"Macro-F1 with {bootstrap['confidence']:.0%} intervals from {bootstrap['samples']:,} "
-        "bootstrap samples. The systems beside the model were given the same training rows.",
-        macro_f1_table({**evaluation, "sets": filled}),
-        _set_descriptions(sets),
-    ]
-    ours = {key: entry for key, entry in sets.items() if SYSTEM in entry["systems"]}
-    if ours:
-        parts.append("The model itself, with its calibration error (ECE) and F1 of each class:")
-        parts.append(detail_table({**evaluation, "sets": ours}, SYSTEM))
-    if MAIN_SET in ours:
-        parts.append(f"Each class on `{MAIN_SET}`:")
-        parts.append(_class_table(evaluation["labels"], ours[MAIN_SET]["systems"][SYSTEM]))
-    if PLOT_FILES[0] in plots:
-        parts.append(f"![{_PLOT_CAPTIONS[0]}]({PLOT_FILES[0]})")
-    parts.append(_opinion_note(sets))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _set_descriptions(sets: Mapping[str, Any]) -> str:
-    return "\n".join(
-        f"- `{name}`: {_cell(entry['description'])}"
-        for name, entry in sets.items()
-        if entry.get("description")
-    )
-
-
-def _class_table(labels: Collection[str], scores: Mapping[str, Any]) -> str:
-    rows = []
-    for label in labels:
-        values = scores["per_class"][label]
-        numbers = [f"{values[key]:.3f}" for key in ("precision", "recall")]
-        rows.append([label, *numbers, format_class_f1(values), f"{values['support']:,}"])
-    return markdown_table(["class", "precision", "recall", "F1", "rows"], rows)
-
-
-def _opinion_note(sets: Mapping[str, Any]) -> str:
-    rule = (sets.get(OPINION_SET) or {"systems": {}})["systems"].get(KEYWORD_SYSTEM)
-    if rule is None:
-        return ""
-    return (
-        f"The `{OPINION_SET}` tweets were never trained on, but they were gathered by emotion "
-        f"words: a rule that only looks for such words scores {rule['macro_f1']['value']:.3f} on "
-        "them. Read every figure on this set beside that one."
-    )
 
 
 def _license_reason(license_id: str, corpus: Mapping[str, Any]) -> str:
     demanding = [
-        _cell(source.get("title") or name)
+        _source_title(name, source)
         for name, source in (corpus.get("sources") or {}).items()
         if source.get("license") == license_id and "NC" in license_id
     ]
@@ -271,13 +280,8 @@ def _license_reason(license_id: str, corpus: Mapping[str, Any]) -> str:
 
 def _citations(corpus: Mapping[str, Any]) -> str:
     lines = [
-        f"- {_cell(source['citation'])}"
+        f"- {one_line(source['citation'])}"
         for source in (corpus.get("sources") or {}).values()
         if source.get("citation")
     ]
     return "\n".join(["Please cite the data as well:", "", *lines]) if lines else ""
-
-
-def _cell(value: object) -> str:
-    """Return a value as one line that breaks no table."""
-    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")

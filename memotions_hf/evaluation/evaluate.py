@@ -11,18 +11,26 @@ import numpy.typing as npt
 
 from ..corpus.merge import Example, MergedCorpus, evaluation_examples
 from ..corpus.rows import read_source
+from ..corpus.sources import get_source
 from ..labels import LABEL2ID, LABELS, map_source_label
 from ..text import grouping_key
 from .baselines import KeywordRule, MajorityClass, System, TfidfSVC
+from .calibration import reliability_bins
 from .metrics import BOOTSTRAP_SAMPLES, CONFIDENCE, score
+from .names import (
+    EMOT_OFFICIAL_SET,
+    KEYWORD_SYSTEM,
+    LINEAR_SYSTEM,
+    MAIN_SET,
+    MAJORITY_SYSTEM,
+    OPINION_FOUR_SET,
+    OPINION_SET,
+)
 
 IntArray = npt.NDArray[np.int64]
 Progress = Callable[[str], None]
 
-MAIN_SYSTEM = "memotions-bilstm"
-MAIN_SET = "merged/test"
-OPINION = "opinion"
-OPINION_FOUR = "opinion/four-emotions"
+_OPINION_SOURCE = "opinion"
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ def _official_emot_test() -> TestSet:
     rows = [row for row in read_source("emot") if row.split == "test"]
     names = [map_source_label(row.source_label) or "" for row in rows]
     return TestSet(
-        "emot/official-test",
+        EMOT_OFFICIAL_SET,
         [row.text for row in rows],
         np.array([LABEL2ID[name] for name in names], dtype=np.int64),
         "EmoT's official test split, every row, love counted as happy",
@@ -59,7 +67,7 @@ def _unseen_opinion(corpus: MergedCorpus) -> list[Example]:
     seen = {grouping_key(example.text) for example in corpus.examples}
     return [
         example
-        for example in evaluation_examples(OPINION)
+        for example in evaluation_examples(_OPINION_SOURCE)
         if grouping_key(example.text) not in seen
     ]
 
@@ -77,12 +85,13 @@ def build_test_sets(corpus: MergedCorpus) -> list[TestSet]:
     for source in corpus.options.sources:
         rows = [example for example in test if example.source == source]
         if rows:
-            sets.append(_test_set(f"{source}/test", rows, f"rows of {source} in the merged test"))
+            description = f"{get_source(source).title}: its rows in the merged test split"
+            sets.append(_test_set(f"{source}/test", rows, description))
     opinion = _unseen_opinion(corpus)
-    sets.append(_test_set(OPINION, opinion, "tweets of another origin, never trained on"))
+    sets.append(_test_set(OPINION_SET, opinion, "tweets of another origin, never trained on"))
     four = [example for example in opinion if example.label != "neutral"]
     whole = _test_set(
-        OPINION_FOUR, four, "their rows of four emotions, systems choosing among the four"
+        OPINION_FOUR_SET, four, "those of them with an emotion, systems choosing among the four"
     )
     allowed = tuple(sorted({LABEL2ID[example.label] for example in four}))
     sets.append(TestSet(whole.name, whole.texts, whole.labels, whole.description, allowed))
@@ -95,9 +104,9 @@ def train_baselines(corpus: MergedCorpus) -> dict[str, System]:
     texts = [example.text for example in train]
     labels = np.array([LABEL2ID[example.label] for example in train], dtype=np.int64)
     return {
-        "tfidf-svc": TfidfSVC(texts, labels),
-        "keyword-rule": KeywordRule(labels),
-        "majority": MajorityClass(labels),
+        LINEAR_SYSTEM: TfidfSVC(texts, labels),
+        KEYWORD_SYSTEM: KeywordRule(labels),
+        MAJORITY_SYSTEM: MajorityClass(labels),
     }
 
 
@@ -119,7 +128,10 @@ def _evaluate_one(system: System, test_set: TestSet, samples: int) -> dict[str, 
     probabilities = None
     if isinstance(system, ProbabilitySystem) and len(allowed) == len(LABELS):
         probabilities = scores
-    return score(test_set.labels, predicted, LABELS, probabilities, samples)
+    scored = score(test_set.labels, predicted, LABELS, probabilities, samples)
+    if probabilities is not None:
+        scored["reliability"] = reliability_bins(test_set.labels, probabilities)
+    return scored
 
 
 def evaluate_systems(
@@ -132,7 +144,10 @@ def evaluate_systems(
     """Score every system on every test set.
 
     Returns:
-        The ``evaluation`` part of ``metrics.json``.
+        The ``evaluation`` part of ``metrics.json``: of every set and system what
+        :func:`~memotions_hf.evaluation.metrics.score` returns, and where there are probabilities
+        their ``reliability``, as :func:`~memotions_hf.evaluation.calibration.reliability_bins`
+        returns it.
     """
     sets: dict[str, Any] = {}
     for test_set in test_sets:

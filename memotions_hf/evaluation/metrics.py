@@ -1,4 +1,7 @@
-"""Classification metrics with bootstrap intervals, from labels and probabilities alone."""
+"""Classification metrics with bootstrap intervals, from labels and probabilities alone.
+
+A copy of this file is part of the metric's repository on the Hub, so it needs nothing but numpy.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
-
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating[Any]]
 
 BOOTSTRAP_SAMPLES = 1000
 CONFIDENCE = 0.95
 CALIBRATION_BINS = 15
-_SEED = 42
+SEED = 42
 
 
 def confusion_matrix(y_true: IntArray, y_pred: IntArray, num_labels: int) -> IntArray:
@@ -73,29 +74,90 @@ def _statistics(
     return np.array(values)
 
 
-def _bootstrap(
-    y_true: IntArray, y_pred: IntArray, size: int, probabilities: FloatArray | None, samples: int
-) -> list[dict[str, float]]:
-    """Return each of :func:`_statistics` with its percentile bootstrap interval (Efron 1979).
+def intervals(
+    y_true: IntArray,
+    y_pred: IntArray,
+    size: int,
+    probabilities: FloatArray | None = None,
+    *,
+    samples: int = BOOTSTRAP_SAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = SEED,
+) -> FloatArray:
+    """Return every figure with its percentile bootstrap interval (Efron 1979).
 
     The interval is shifted by the bootstrap's own estimate of the bias: resampled rows can only
     look less calibrated, so that without it the calibration error may fall outside its interval.
+
+    Args:
+        y_true: true class ids, shape (n,).
+        y_pred: predicted class ids, shape (n,).
+        size: number of classes.
+        probabilities: shape (n, size), or None for a system that has none.
+        samples: bootstrap samples.
+        confidence: share of the bootstrap samples inside the interval.
+        seed: of the generator that draws them.
+
+    Returns:
+        A row of value, lower and upper bound for macro-F1 (over the classes present in
+        ``y_true``), accuracy, the F1 of each class and, with probabilities, the calibration error.
+
+    Raises:
+        ValueError: there is no row, or the arrays differ in length.
     """
-    rng = np.random.default_rng(_SEED)
+    if len(y_true) == 0 or len(y_true) != len(y_pred):
+        raise ValueError(
+            f"expected as many predictions as labels, at least one; got {len(y_pred)} predictions "
+            f"and {len(y_true)} labels"
+        )
+    rng = np.random.default_rng(seed)
     drawn = np.empty((samples, size + 2 + (probabilities is not None)))
     for sample in range(samples):
         rows = rng.integers(0, len(y_true), len(y_true))
         chosen = None if probabilities is None else probabilities[rows]
         drawn[sample] = _statistics(y_true[rows], y_pred[rows], size, chosen)
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     values = _statistics(y_true, y_pred, size, probabilities)
     bias = drawn.mean(axis=0) - values
     low, high = np.clip((low - bias, high - bias), 0, 1)
-    return [
-        {"value": round(float(v), 4), "low": round(float(a), 4), "high": round(float(b), 4)}
-        for v, a, b in zip(values, low, high, strict=True)
-    ]
+    return np.stack([values, low, high], axis=1)
+
+
+def flat_scores(
+    y_true: IntArray,
+    y_pred: IntArray,
+    labels: Sequence[str],
+    probabilities: FloatArray | None = None,
+    *,
+    samples: int = BOOTSTRAP_SAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = SEED,
+) -> dict[str, float]:
+    """Return the figures of :func:`intervals` by name, each with its bounds as ``_low``, ``_high``.
+
+    The names are ``macro_f1``, ``accuracy``, ``f1_`` and the label of each class that ``y_true``
+    holds, and with probabilities ``ece``.
+    """
+    table = intervals(
+        y_true,
+        y_pred,
+        len(labels),
+        probabilities,
+        samples=samples,
+        confidence=confidence,
+        seed=seed,
+    ).tolist()
+    present = [int(k) for k in np.unique(y_true)]
+    named = {"macro_f1": table[0], "accuracy": table[1]}
+    named |= {f"f1_{labels[k]}": table[2 + k] for k in present}
+    if probabilities is not None:
+        named["ece"] = table[-1]
+    return {
+        name + suffix: number
+        for name, row in named.items()
+        for suffix, number in zip(("", "_low", "_high"), row, strict=True)
+    }
 
 
 def score(
@@ -121,17 +183,16 @@ def score(
         with true classes as rows.
 
     Raises:
-        InputError: there is no row, or the arrays differ in length.
+        ValueError: there is no row, or the arrays differ in length.
     """
-    if len(y_true) == 0 or len(y_true) != len(y_pred):
-        raise InputError(
-            f"expected as many predictions as labels, at least one; got {len(y_pred)} predictions "
-            f"and {len(y_true)} labels"
-        )
     size = len(labels)
+    table = intervals(y_true, y_pred, size, probabilities, samples=samples)
     confusion = confusion_matrix(y_true, y_pred, size)
     precision, recall, _ = precision_recall_f1(confusion)
-    macro, accuracy, *rest = _bootstrap(y_true, y_pred, size, probabilities, samples)
+    macro, accuracy, *rest = (
+        {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4)}
+        for value, low, high in table.tolist()
+    )
     return {
         "macro_f1": macro,
         "accuracy": accuracy,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import require
+from .metrics import FloatArray
 
 _DPI = 110
 _INK = "#1f2937"
-_LOSS_COLOURS = ("#6b7280", "#3b6fb6")
-_F1_COLOUR = "#c2362b"
+_GREY = "#9ca3af"
+_BLUE = "#3b6fb6"
+_RED = "#c2362b"
+_NORMAL_QUANTILE = 1.96
 
 
 def plot_learning_curve(log: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -24,28 +28,35 @@ def plot_learning_curve(log: Sequence[Mapping[str, float]], path: Path) -> None:
     epochs = [int(row["epoch"]) for row in log]
     figure = Figure(figsize=(8, 3.4), dpi=_DPI, layout="constrained")
     losses, scores = figure.subplots(1, 2)
-    for key, label, colour in zip(
-        ("loss", "val_loss"), ("training", "validation"), _LOSS_COLOURS, strict=True
+    # Regularisation makes the first one the higher of the two, which puzzles who is not told.
+    for key, label, colour in (
+        ("loss", "training, as regularised", _GREY),
+        ("val_loss", "validation", _BLUE),
     ):
         losses.plot(epochs, [row[key] for row in log], marker="o", label=label, color=colour)
-    losses.set(title="Cross-entropy", xlabel="epoch")
+    losses.set(title="Loss (cross-entropy)", xlabel="epoch")
     losses.legend(frameon=False)
-    values = [row["val_macro_f1"] for row in log]
-    best = int(np.argmax(values))
-    scores.plot(epochs, values, marker="o", color=_F1_COLOUR)
-    scores.annotate(
-        f"best {values[best]:.3f}",
-        (epochs[best], values[best]),
-        xytext=(0, -16),
-        textcoords="offset points",
-        ha="right" if best > len(values) / 2 else "left",
-        color=_INK,
-    )
-    scores.set(title="Validation macro-F1", xlabel="epoch")
+    _plot_scores(scores, epochs, [row["val_macro_f1"] for row in log])
     for axes in (losses, scores):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
+
+
+def _plot_scores(axes: Any, epochs: Sequence[int], values: Sequence[float]) -> None:
+    best = int(np.argmax(values))
+    axes.plot(epochs, values, marker="o", color=_BLUE)
+    axes.plot(epochs[best], values[best], marker="o", markersize=9, color=_RED)
+    axes.margins(y=0.15)
+    axes.annotate(
+        f"epoch {epochs[best]}: {values[best]:.3f}",
+        (epochs[best], values[best]),
+        xytext=(0, 9),
+        textcoords="offset points",
+        ha="right" if best > len(values) / 2 else "left",
+        color=_INK,
+    )
+    axes.set(title="Validation macro-F1", xlabel="epoch")
 
 
 def plot_confusion_matrix(
@@ -75,11 +86,72 @@ def plot_confusion_matrix(
     axes.set_xticks(ticks, labels)
     axes.set_yticks(ticks, labels)
     axes.set(title=title, xlabel="predicted", ylabel="true")
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    colours = figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    colours.ax.yaxis.set_major_formatter("{x:.0%}")
     _save(figure, path)
 
 
-def _save(figure: object, path: Path) -> None:
+def plot_calibration(panels: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
+    """Draw how often the answers were right, by how sure the system was of them.
+
+    Each bin has its 95% interval (Wilson 1927), so that one of a few rows is not taken for a fact.
+
+    Args:
+        panels: reliability bins, as :func:`.calibration.reliability_bins` returns them, by the
+            title of their panel.
+        path: the PNG file.
+    """
+    require("matplotlib", "train")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.4 * len(panels), 4.2), dpi=_DPI, layout="constrained")
+    every = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, (title, bins) in zip(every, panels.items(), strict=True):
+        _plot_bins(axes, bins)
+        axes.set(title=title, xlabel="confidence: probability of the answer", aspect="equal")
+    every[0].set_ylabel("share of the answers")
+    every[0].legend(frameon=False, loc="upper left", fontsize=9)
+    _save(figure, path)
+
+
+def _plot_bins(axes: Any, bins: Sequence[Mapping[str, float]]) -> None:
+    rows = sum(entry["rows"] for entry in bins)
+    axes.bar(
+        [entry["low"] for entry in bins],
+        [entry["rows"] / rows for entry in bins],
+        width=[entry["high"] - entry["low"] for entry in bins],
+        align="edge",
+        color="#dbe4f0",
+        edgecolor="white",
+        label="answers of this confidence",
+    )
+    axes.plot([0, 1], [0, 1], linestyle="--", color=_GREY, label="perfectly calibrated")
+    accuracy = np.array([entry["accuracy"] for entry in bins])
+    lows, highs = _wilson_interval(accuracy, np.array([entry["rows"] for entry in bins]))
+    axes.errorbar(
+        [entry["confidence"] for entry in bins],
+        accuracy,
+        # Rounding may put a share of 0 or 1 just outside its interval.
+        yerr=np.maximum(0, [accuracy - lows, highs - accuracy]),
+        fmt="o",
+        capsize=2,
+        color=_BLUE,
+        label="right among them, 95% interval",
+    )
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:.0%}")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _wilson_interval(share: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    centre = share + _NORMAL_QUANTILE**2 / (2 * rows)
+    spread = share * (1 - share) / rows + (_NORMAL_QUANTILE / (2 * rows)) ** 2
+    half, scale = _NORMAL_QUANTILE * spread**0.5, 1 + _NORMAL_QUANTILE**2 / rows
+    return (centre - half) / scale, (centre + half) / scale
+
+
+def _save(figure: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the version in its metadata, the same numbers give the same file.
-    figure.savefig(path, metadata={"Software": None})  # type: ignore[attr-defined]
+    figure.savefig(path, metadata={"Software": None})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import sys
@@ -30,13 +29,13 @@ from ..modeling.export import round_to_half
 from ..modeling.hub import MemotionsBiLSTM
 from ..tokenization import UNK_ID, encode_batch, pad_batch, train_tokenizer
 from .batches import TrainingBatches
+from .log import epochs_since_best, read_log, total_times, write_log
 from .recipes import Recipe
 from .subword_dropout import SubwordSampler
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
-LOG_FIELDS = ("epoch", "loss", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
 _BEST_WEIGHTS = "best.weights.h5"
 _STATE_FOLDER = "backup"
 _RECIPE_FILE = "recipe.json"
@@ -124,11 +123,11 @@ class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._ids, self._labels, self._folder, self._patience = ids, labels, folder, patience
-        self._started = 0.0
+        self._started = self._cpu_started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Start the clock."""
-        self._started = time.monotonic()
+        """Start the clocks."""
+        self._started, self._cpu_started = time.monotonic(), cpu_time()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Measure, log, keep the weights if they are the best, and stop if it is time."""
@@ -140,6 +139,7 @@ class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
         logs["val_accuracy"] = float((predicted == self._labels).mean())
         logs["val_macro_f1"] = value
         seconds = time.monotonic() - self._started
+        cpu_seconds = cpu_time() - self._cpu_started
         # A run that was stopped between this log and Keras's own state does its last epoch again.
         log = read_log(self._folder / TRAINING_LOG_FILE)
         history = [row for row in log if row["epoch"] <= epoch]
@@ -147,35 +147,17 @@ class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
             temporary = self._folder / f"new-{_BEST_WEIGHTS}"
             self.model.save_weights(temporary)
             temporary.replace(self._folder / _BEST_WEIGHTS)
-        history.append({"epoch": epoch + 1, "seconds": seconds, **logs})
-        _write_log(self._folder / TRAINING_LOG_FILE, history)
+        times = {"seconds": seconds, "cpu_seconds": cpu_seconds}
+        history.append({"epoch": epoch + 1, **times, **logs})
+        write_log(self._folder / TRAINING_LOG_FILE, history)
         if epochs_since_best(history) >= self._patience:
             self.model.stop_training = True
 
 
-def epochs_since_best(log: Sequence[Mapping[str, float]]) -> int:
-    """Return how many epochs have passed since the best validation macro-F1."""
-    values = [row["val_macro_f1"] for row in log]
-    return len(values) - 1 - int(np.argmax(values)) if values else 0
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """Read a training log; an absent file is an empty log."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def _write_log(path: Path, log: Sequence[Mapping[str, float]]) -> None:
-    temporary = path.with_name(f"new-{path.name}")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for row in log:
-            values = {key: round(row[key], 5) for key in LOG_FIELDS}
-            writer.writerow(values | {"epoch": int(row["epoch"])})
-    temporary.replace(path)
+def cpu_time() -> float:
+    """Return the processor time of this process and of its ended children, all cores together."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _prepare_run_folder(folder: Path, recipe: Recipe) -> None:
@@ -337,7 +319,7 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
     facts = {
         "recipe": recipe.to_dict(),
         "training": {
-            "seconds": round(sum(row["seconds"] for row in log), 1),
+            **total_times(log),
             "epochs": len(log),
             "best_epoch": len(log) - epochs_since_best(log),
             "best_val_macro_f1": max(row["val_macro_f1"] for row in log),

@@ -10,12 +10,25 @@ from typing import Any
 
 import pytest
 from huggingface_hub import DatasetCard
-from support.loopback_hub import LoopbackHub, run_client
+from support.hub import loopback_hub
+from support.small_corpus import write_small_mirror
 
-from memotions_hf.cards.dataset_folder import name_repository, read_config, write_card
-from memotions_hf.corpus import MergeOptions
+from memotions_hf.cards.dataset_folder import (
+    build_publishable,
+    build_with_card,
+    name_repository,
+    read_config,
+)
+from memotions_hf.corpus import SOURCES, MergeOptions
 from memotions_hf.corpus.configs import config_rows
-from memotions_hf.corpus.publish import build_folder
+from memotions_hf.corpus.publish import (
+    build_folder,
+    check_folder,
+    check_redistribution,
+    default_configs,
+    unpublishable_sources,
+    without,
+)
 from memotions_hf.corpus.statistics import config_statistics
 from memotions_hf.errors import CorpusError
 
@@ -60,11 +73,8 @@ def test_the_checked_in_card_shows_its_pictures() -> None:
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    def finish(folder: Path, infos: Any) -> None:
-        write_card(folder, infos, options=OWN)
-
     folder = tmp_path_factory.mktemp("build") / "corpus"
-    return build_folder(folder, options=OWN, configs=("merged", "suggestions"), finish=finish)
+    return build_with_card(folder, options=OWN, configs=("merged", "suggestions"))
 
 
 def test_the_files_say_what_was_merged(build: Path) -> None:
@@ -82,21 +92,43 @@ def test_for_the_hub_the_card_names_its_repository(build: Path) -> None:
 
 def test_the_command_publishes_with_a_card_of_the_repository(build: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(build, tmp_path / "copy")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     arguments = ["corpus", "publish", "small-corpus", "--folder", str(folder)]
-    publish = f"from memotions_hf.cli import main; main({arguments})"
-    load = (
-        "import datasets; merged = datasets.load_dataset('memotions/small-corpus'); "
-        "print(sum(map(len, merged.values())))"
-    )
-    with LoopbackHub() as hub:
-        push = run_client(publish, hub.url, tmp_path / "hf")
-        repo = hub.repos["datasets/memotions/small-corpus"]
-        files = repo.commits[repo.branches["main"]]
-        rows = run_client(load, hub.url, tmp_path / "other").stdout.split()
-    assert push.stdout.startswith(hub.url), push.stderr
-    assert 'load_dataset("memotions/small-corpus", "merged"' in files["README.md"].decode()
+    code = f"from memotions_hf.cli import main; main({arguments})"
+    with loopback_hub(tmp_path / "hub") as hub:
+        push = hub.run(code, home=tmp_path / "home", token=hub.tokens.write)
+        assert push.stdout.startswith(hub.url), push.stderr
+        files = hub.files("memotions/small-corpus", repo_type="dataset")
+    assert files["README.md"].decode() == name_repository(build, "memotions/small-corpus")
     assert "plots/text_length.png" in files
-    assert rows[-1:] == [str(sum(map(len, config_rows("merged", OWN).values())))]
+    # What was built is as it was: it may be published under another name, too.
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_what_may_be_published_is_built_without_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_small_mirror(tmp_path / "mirror", monkeypatch)
+    options = MergeOptions(sources=("emot", "isear-id"))
+    left_out = build_publishable(tmp_path / "corpus", options=options)
+    assert left_out == [name for name, source in SOURCES.items() if source.redistribute != "yes"]
+    check_folder(tmp_path / "corpus")
+    configs = {path.parent.name for path in (tmp_path / "corpus").glob("*/*.parquet")}
+    # The small mirror has dair-emotion, whose rows may not be passed on.
+    assert configs == {"merged", "journal", "emot", "memotions-2024", "suggestions"}
+    assert "isear" not in (tmp_path / "corpus/README.md").read_text(encoding="utf-8")
+
+
+@needs_mirror
+def test_what_may_be_published_of_the_real_corpus_passes_the_gate(tmp_path: Path) -> None:
+    excluded = unpublishable_sources()
+    options = without(MergeOptions(), excluded)
+    configs = default_configs(options, excluded)
+    assert not set(configs) & set(excluded)
+    # The other configs hold rows of the source that they are named after, alone.
+    mixed = [name for name in configs if name not in SOURCES]
+    assert mixed == ["merged", "memotions-2024", "suggestions"]
+    check_redistribution(build_folder(tmp_path / "corpus", options=options, configs=mixed))
 
 
 def test_a_folder_without_its_statistics_is_refused(build: Path, tmp_path: Path) -> None:

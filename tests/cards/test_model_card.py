@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
 
+from memotions_hf.cards.energy import read_assumptions
 from memotions_hf.cards.model_card import render_model_card
 from memotions_hf.errors import InputError
 from memotions_hf.labels import LABELS
@@ -48,6 +50,16 @@ def scores(value: float, ece: float | None = None) -> dict[str, Any]:
     }
 
 
+BINS = [
+    {"low": 0.4667, "high": 0.5333, "rows": 1_017, "confidence": 0.5012, "accuracy": 0.4321},
+    {"low": 0.9333, "high": 1.0, "rows": 1_992, "confidence": 0.9812, "accuracy": 0.9123},
+]
+
+
+def spread(median: float) -> dict[str, float]:
+    return {"median": median, "low": median * 0.9, "high": median * 1.1}
+
+
 METRICS: dict[str, Any] = {
     "recipe": {"name": "memotions-bilstm", "version": 3, "batch_size": 64, "lstm_units": [128]},
     "training": {
@@ -82,7 +94,7 @@ METRICS: dict[str, Any] = {
                 "rows": 3_009,
                 "description": "the merged test split",
                 "systems": {
-                    "memotions-bilstm": scores(0.7123, 0.0371),
+                    "memotions-bilstm": scores(0.7123, 0.0371) | {"reliability": BINS},
                     "tfidf-svc": scores(0.6541),
                     "keyword-rule": scores(0.3021),
                     "majority": scores(0.0912),
@@ -97,7 +109,25 @@ METRICS: dict[str, Any] = {
             },
         },
     },
-    "sizes": {"model.onnx": 4_412_345},
+    "sizes": {"model.onnx": 4_412_345, "tokenizer.json": 900_000},
+    "speed": {
+        "texts": {"count": 4_096, "source": "corpora", "mean_characters": 101.6},
+        "batch_size": 256,
+        "repeats": 7,
+        "texts_per_second": {"onnx": spread(3_210), "keras": spread(1_050)},
+        "cpu_milliseconds_a_text": {"onnx": spread(0.62), "keras": spread(1.87)},
+        "milliseconds_for_one": {"onnx": spread(4.2), "keras": spread(31.7)},
+        "first_answer": spread(0.44),
+        "peak_memory": 251_900_000,
+        "machine": {
+            "cores": 2,
+            "load": 0.3,
+            "architecture": "x86_64",
+            "system": "Linux",
+            "python": "3.11.7",
+            "libraries": {"onnxruntime": "1.29.0", "keras": "3.15.1"},
+        },
+    },
 }
 
 
@@ -141,18 +171,31 @@ def test_numbers_come_from_the_metrics() -> None:
         "- Wilie et al. (2020)",
         "(plots/confusion_matrix.png)",
         "(plots/learning_curve.png)",
+        "(plots/calibration.png)",
+        "scores higher on 0 of the 1 test sets",
+        "0.037 [0.026, 0.049] on `merged/test`, 0.111 [0.100, 0.123] on `opinion`",
+        "3,210 (2,889 to 3,531)",
+        "1,050 (945 to 1,155)",
+        "0.62 (0.56 to 0.68)",
+        "4.2 (3.8 to 4.6)",
+        "0.44 (0.40 to 0.48)",
+        "251.9 MB",
+        "Median of 7 repetitions",
+        "2 x86_64 cores, Linux, Python 3.11.7, onnxruntime 1.29.0, keras 3.15.1",
+        "4,096 texts of 102 characters",
         'from_pretrained("someone/model")',
         'load_model("hf://someone/model")',
     ):
         assert expected in card, expected
-    row = next(line for line in card.splitlines() if line.startswith("| fear "))
-    assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        "fear",
-        "0.641",
-        "0.742",
-        "0.543",
-        "1,234",
-    ]
+    assert cells(card, "| fear ") == ["fear", "0.641", "0.742", "0.543", "1,234"]
+    assert cells(card, "| 47% to 53% ") == ["47% to 53%", "1,017", "0.501", "0.432"]
+    assert cells(card, "| together ") == ["together", "5.3 MB"]
+
+
+def cells(card: str, start: str) -> list[str]:
+    """Return the cells of the first table row that starts so."""
+    row = next(line for line in card.splitlines() if line.startswith(start))
+    return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 def test_another_value_gives_another_card() -> None:
@@ -166,25 +209,144 @@ def test_another_value_gives_another_card() -> None:
 
 def test_a_system_that_was_not_run_on_a_set_is_a_dash() -> None:
     card = render_model_card(CONFIG, METRICS)
-    line = next(line for line in card.splitlines() if line.startswith("| opinion "))
-    assert [cell.strip() for cell in line.strip("|").split("|")][3] == "-"
+    assert cells(card, "| opinion ")[3] == "-"
+
+
+def test_a_set_of_one_class_and_a_source_without_rows_are_explained() -> None:
+    metrics = copy.deepcopy(METRICS)
+    only = metrics["evaluation"]["sets"]["opinion"]["systems"]["memotions-bilstm"]
+    only["per_class"] = {"neutral": only["per_class"]["neutral"]}
+    metrics["corpus"]["sources"]["saputri"] = {"title": "The same tweets", "train": 0}
+    metrics["corpus"]["merge"] = {"read": {"saputri": 4_401}, "duplicate": {"saputri": 4_397}}
+    card = render_model_card(CONFIG, metrics)
+    assert "A set of one class only (`opinion`)" in card
+    assert "The same tweets adds no row: 4,397 of its 4,401 rows" in card
+    plain = render_model_card(CONFIG, METRICS)
+    assert "one class only" not in plain
+    assert "adds no row" not in plain
+
+
+def test_the_linear_baseline_is_never_passed_over() -> None:
+    metrics = copy.deepcopy(METRICS)
+    systems = metrics["evaluation"]["sets"]["merged/test"]["systems"]
+    systems["tfidf-svc"]["macro_f1"] = interval(0.9)
+    card = render_model_card(CONFIG, metrics)
+    assert "scores higher on 1 of the 1 test sets" in card[: card.index("## How to load it")]
+
+
+def section(card: str, title: str) -> str:
+    return card.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_energy_is_estimated_from_measured_processor_time() -> None:
+    metrics = copy.deepcopy(METRICS)
+    metrics["training"]["cpu_seconds"] = 7_200.0
+    card = render_model_card(CONFIG, metrics)
+    assumed = read_assumptions()
+    watt_hours = 2 * assumed["core_power"]["value"]
+    grams = watt_hours / 1000 * assumed["carbon_intensity"]["value"]
+    text = section(card, "Energy and carbon")
+    assert "2.00 core-hours of processor time, as measured" in text
+    assert f"**{watt_hours:.1f} Wh** ({2 * assumed['core_power']['low']:.1f} to" in text
+    assert f"**{grams:.1f} g**" in text
+    assert "at most" not in text
+    assert metadata(card).to_dict()["co2_eq_emissions"]["emissions"] == round(grams, 1)
+
+
+def test_energy_of_a_run_without_processor_time_is_an_upper_bound() -> None:
+    card = render_model_card(CONFIG, METRICS)
+    hours = 753 * 2 / 3600
+    text = section(card, "Energy and carbon")
+    assert "753 s on 2 cores" in text
+    assert f"more than {hours:.2f} core-hours" in text
+    assert f"at most **{hours * read_assumptions()['core_power']['value']:.1f} Wh**" in text
+    assert "co2_eq_emissions" not in metadata(card).to_dict()
+
+
+def test_a_busy_machine_is_owned_up_to() -> None:
+    metrics = copy.deepcopy(METRICS)
+    metrics["speed"]["machine"]["load"] = 4.2
+    assert "a load of 4.2 before it began" in render_model_card(CONFIG, metrics)
+    assert "busy" not in section(render_model_card(CONFIG, METRICS), "Speed and size")
+
+
+def test_energy_in_use_comes_from_the_measured_speed() -> None:
+    power = read_assumptions()["core_power"]["value"]
+    text = section(render_model_card(CONFIG, METRICS), "Energy and carbon")
+    assert f"takes 0.62 s of processor time, about **{0.62 / 3.6 * power:.1f} mWh**" in text
+    metrics = {key: METRICS[key] for key in METRICS if key != "speed"}
+    assert "mWh" not in render_model_card(CONFIG, metrics)
+
+
+def test_every_assumption_about_energy_names_its_source() -> None:
+    assumed = read_assumptions()
+    for name in ("core_power", "carbon_intensity"):
+        assert assumed[name]["value"] > 0
+        assert all(assumed[name][key] for key in ("unit", "source", "table", "date"))
+    power = assumed["core_power"]
+    assert power["low"] < power["value"] < power["high"]
+
+
+def snippets(card: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+
+
+def test_the_ways_to_load_it_run(bundled_folder: Path) -> None:
+    """As a reader would copy them, on the bundled model saved whole."""
+    pytest.importorskip("keras", reason="needs the train extra")
+    pytest.importorskip("transformers", reason="needs the transformers extra")
+    card = render_model_card(CONFIG, METRICS, twin=True, repo_id=str(bundled_folder))
+    package, keras, transformers = snippets(card.replace("hf://", ""))
+    best = []
+    for snippet in (package, transformers):
+        best.append(answer_of(snippet)[0])
+    probabilities = answer_of(keras)[0]
+    assert best[0]["label"] == best[1]["label"] == LABELS[probabilities.argmax()]
+    for score in (best[1]["score"], probabilities.max()):
+        assert score == pytest.approx(best[0]["score"], abs=1e-4)
+
+
+def answer_of(snippet: str) -> Any:
+    """Run a snippet, and return what its last line comes to."""
+    *lines, last = snippet.strip().splitlines()
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(lines), "card", "exec"), names)
+    return eval(compile(last, "card", "eval"), names)
+
+
+@pytest.fixture(scope="module")
+def bundled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from memotions_hf import EmotionClassifier
+
+    return EmotionClassifier.from_pretrained().save_pretrained(tmp_path_factory.mktemp("m") / "m")
+
+
+def test_transformers_is_shown_only_where_there_is_a_twin() -> None:
+    without = render_model_card(CONFIG, METRICS)
+    assert len(snippets(without)) == 2
+    assert "trust_remote_code=True" not in without
+    assert "\n\n\n" not in without
+    with_twin = render_model_card(CONFIG, METRICS, twin=True, repo_id="someone/model")
+    assert 'model="someone/model", trust_remote_code=True' in with_twin
+    for word in ("modeling_memotions.py", "revision="):
+        assert word in with_twin
 
 
 def test_tables_are_whole() -> None:
     card = render_model_card(CONFIG, METRICS)
     blocks = [block for block in card.split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 5
+    assert len(blocks) == 8
     for block in blocks:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
 
-@pytest.mark.parametrize("part", [None, "recipe", "training", "corpus", "evaluation", "sizes"])
+@pytest.mark.parametrize("part", [None, *METRICS])
 def test_every_part_may_be_missing(part: str | None) -> None:
     metrics = {} if part is None else {key: METRICS[key] for key in METRICS if key != part}
     card = render_model_card(CONFIG, metrics)
     assert metadata(card).license == "cc-by-nc-sa-4.0"
     assert "$" not in card
-    assert "None" not in card
+    assert "None" not in card.replace("top_k=None", "")
     assert "\n\n\n" not in card
     if part in (None, "evaluation"):
         assert "has not been evaluated" in card
@@ -193,7 +355,8 @@ def test_every_part_may_be_missing(part: str | None) -> None:
 
 def test_what_a_card_must_say() -> None:
     card = render_model_card(CONFIG, {})
-    for word in ("crisis", "diagnosis", "Minors", "sarcasm", "mix languages", "employees"):
+    words = ("crisis", "Diagnosis", "Minors", "sarcasm", "mix languages", "dialects", "employees")
+    for word in words:
         assert word in card
     assert "CC-BY-NC-SA-4.0" in card
     assert "path/to/this/folder" in card
@@ -214,6 +377,7 @@ def test_an_unknown_licence() -> None:
         {"training": {"epochs": 3}},
         {"corpus": {"sources": {"emot": None}}},
         {"sizes": {"model.onnx": "big"}},
+        {"speed": {"repeats": 7}},
     ],
 )
 def test_metrics_of_another_form_are_refused(metrics: dict[str, Any]) -> None:

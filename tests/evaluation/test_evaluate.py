@@ -7,15 +7,20 @@ from memotions_hf.cards.tables import detail_table, macro_f1_table, per_class_ta
 from memotions_hf.corpus import Row
 from memotions_hf.corpus.merge import MergeOptions, merge
 from memotions_hf.evaluation.baselines import KEYWORDS, KeywordRule, MajorityClass, TfidfSVC
+from memotions_hf.evaluation.calibration import reliability_bins
 from memotions_hf.evaluation.evaluate import (
-    OPINION,
-    OPINION_FOUR,
     ProbabilitySystem,
     TestSet,
     build_test_sets,
     evaluate_systems,
 )
-from memotions_hf.evaluation.plots import plot_confusion_matrix, plot_learning_curve
+from memotions_hf.evaluation.metrics import expected_calibration_error
+from memotions_hf.evaluation.names import OPINION_FOUR_SET, OPINION_SET
+from memotions_hf.evaluation.plots import (
+    plot_calibration,
+    plot_confusion_matrix,
+    plot_learning_curve,
+)
 from memotions_hf.labels import LABEL2ID, LABELS
 from memotions_hf.text import grouping_key
 
@@ -27,6 +32,10 @@ TEXTS = [
     "takut",
 ]
 LABEL_IDS = np.arange(5)
+BINS = [  # nobody right, and everybody right
+    {"low": 0.2, "high": 0.4, "rows": 2, "confidence": 0.31, "accuracy": 0.0},
+    {"low": 0.8, "high": 1.0, "rows": 900, "confidence": 0.97, "accuracy": 1.0},
+]
 
 needs_mirror = pytest.mark.skipif(
     "MEMOTIONS_MIRROR" not in os.environ, reason="needs the corpus mirror (MEMOTIONS_MIRROR)"
@@ -74,6 +83,37 @@ def test_evaluate_systems_restricts_answers_to_the_allowed_labels():
     assert result["four"]["systems"]["s"]["ece"] is None
 
 
+def test_reliability_bins_count_every_row_and_give_the_calibration_error():
+    rng = np.random.default_rng(3)
+    probabilities = rng.dirichlet(np.ones(5) * 0.4, size=500)
+    probabilities[0] = [1, 0, 0, 0, 0]  # the upper edge belongs to the last bin
+    labels = rng.integers(0, 5, 500)
+    bins = reliability_bins(labels, probabilities)
+    assert sum(entry["rows"] for entry in bins) == 500
+    assert bins[-1]["high"] == 1
+    assert all(entry["low"] <= entry["confidence"] <= entry["high"] for entry in bins)
+    gaps = [entry["rows"] * abs(entry["confidence"] - entry["accuracy"]) for entry in bins]
+    expected = expected_calibration_error(labels, probabilities)
+    assert sum(gaps) / 500 == pytest.approx(expected, abs=1e-4)
+
+
+def test_only_a_system_with_probabilities_of_every_class_has_reliability_bins():
+    sure_of_happy = np.tile([0.0, 0.9, 0.1, 0.0, 0.0], (5, 1))
+    systems = {
+        "probable": ProbabilitySystem(lambda texts: sure_of_happy[: len(texts)]),
+        "majority": MajorityClass(np.array([1])),
+    }
+    sets = [
+        TestSet("all", TEXTS, LABEL_IDS, ""),
+        TestSet("four", TEXTS[:2], LABEL_IDS[:2], "", allowed=(0, 1, 3, 4)),
+    ]
+    result = evaluate_systems(systems, sets, samples=20)["sets"]
+    (only,) = result["all"]["systems"]["probable"]["reliability"]
+    assert (only["rows"], only["confidence"], only["accuracy"]) == (5, 0.9, 0.2)
+    assert "reliability" not in result["all"]["systems"]["majority"]
+    assert "reliability" not in result["four"]["systems"]["probable"]
+
+
 def test_tables_hold_every_set_and_system():
     system = MajorityClass(np.array([1]))
     result = evaluate_systems(
@@ -96,7 +136,8 @@ def test_plots_are_png_files_and_the_same_for_the_same_numbers(tmp_path):
     for name in ("a", "b"):
         plot_learning_curve(log, tmp_path / name / "curve.png")
         plot_confusion_matrix(np.eye(5, dtype=int) * 7, LABELS, "t", tmp_path / name / "cm.png")
-    for file in ("curve.png", "cm.png"):
+        plot_calibration({"one": BINS, "other": BINS[:1]}, tmp_path / name / "bins.png")
+    for file in ("curve.png", "cm.png", "bins.png"):
         first = (tmp_path / "a" / file).read_bytes()
         assert first.startswith(b"\x89PNG")
         assert first == (tmp_path / "b" / file).read_bytes()
@@ -106,18 +147,18 @@ def test_plots_are_png_files_and_the_same_for_the_same_numbers(tmp_path):
 def test_opinion_tweets_that_stand_in_the_corpus_are_left_out(corpus_with_an_opinion_tweet):
     corpus, tweet = corpus_with_an_opinion_tweet
     sets = {test_set.name: test_set for test_set in build_test_sets(corpus)}
-    keys = {grouping_key(text) for text in sets[OPINION].texts}
+    keys = {grouping_key(text) for text in sets[OPINION_SET].texts}
     assert grouping_key(tweet) not in keys
     assert len(keys) > 6000
-    assert LABEL2ID["neutral"] not in sets[OPINION_FOUR].labels
-    assert sets[OPINION_FOUR].allowed == (0, 1, 3, 4)
+    assert LABEL2ID["neutral"] not in sets[OPINION_FOUR_SET].labels
+    assert sets[OPINION_FOUR_SET].allowed == (0, 1, 3, 4)
 
 
 @pytest.fixture
 def corpus_with_an_opinion_tweet():
     from memotions_hf.corpus.merge import evaluation_examples
 
-    tweet = evaluation_examples(OPINION)[0].text
+    tweet = evaluation_examples("opinion")[0].text
     rows = [
         Row(f"r{i}", f"{tweet if i == 0 else 'catatan'} {i or ''}", "journal", label, None)
         for i, label in enumerate(LABELS * 4)

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from memotions_hf.errors import InputError
 from memotions_hf.evaluation.metrics import (
     confusion_matrix,
     expected_calibration_error,
@@ -67,5 +66,5 @@ def test_score_leaves_out_absent_classes_and_calibration_without_probabilities()
 
 @pytest.mark.parametrize(("y_true", "y_pred"), [([], []), ([0, 1], [0])])
 def test_score_refuses_what_it_cannot_compare(y_true, y_pred):
-    with pytest.raises(InputError, match="as many predictions as labels"):
+    with pytest.raises(ValueError, match="as many predictions as labels"):
         score(np.array(y_true, int), np.array(y_pred, int), LABELS)

@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,13 +14,13 @@ from memotions_hf.labels import LABELS
 from memotions_hf.modeling.artifact import TRAINING_LOG_FILE as LOG_FILE
 from memotions_hf.tokenization import encode_batch
 from memotions_hf.training import RECIPES, Recipe, get_recipe
+from memotions_hf.training.log import epochs_since_best, read_log, total_times, write_log
 from memotions_hf.training.trainer import (
     BestOnMacroF1,
     balanced_class_weights,
-    epochs_since_best,
+    cpu_time,
     fit_temperature,
     predict_ids,
-    read_log,
     train,
     write_model,
 )
@@ -79,6 +81,8 @@ def test_the_facts_and_the_log_tell_the_same(result, corpus):
     assert training["epochs"] == len(log) <= TINY.epochs
     best = max(log, key=lambda row: row["val_macro_f1"])
     assert training["best_val_macro_f1"] == best["val_macro_f1"]
+    assert training["cpu_seconds"] == pytest.approx(sum(row["cpu_seconds"] for row in log), abs=0.1)
+    assert training["cpu_seconds"] > 0
     assert training["parameters"] == result.model.count_params()
     assert result.facts["recipe"] == TINY.to_dict()
     assert sum(result.facts["corpus"]["splits"].values()) == len(corpus.examples)
@@ -142,6 +146,26 @@ def test_an_interrupted_run_goes_on_where_it_stopped(result, corpus, tmp_path, m
     train(TINY, folder, corpus=corpus)
     assert (folder / LOG_FILE).read_bytes() == finished
     assert resumed.facts["training"]["epochs"] == 4
+    for name in ("seconds", "cpu_seconds"):
+        total = sum(row[name] for row in log)
+        assert resumed.facts["training"][name] == pytest.approx(total, abs=0.1)
+
+
+def test_processor_time_is_left_out_where_an_epoch_of_the_run_has_none(tmp_path):
+    """As when a run is resumed that an earlier version began."""
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss,val_loss,val_accuracy,val_macro_f1,seconds\n1,1.4,1.2,0.5,0.4,9\n")
+    log = [*read_log(path), {**read_log(path)[0], "epoch": 2.0, "cpu_seconds": 17.5}]
+    write_log(path, log)
+    assert read_log(path) == log
+    assert total_times(read_log(path)) == {"seconds": 18.0}
+    assert total_times(log[1:]) == {"seconds": 9.0, "cpu_seconds": 17.5}
+
+
+def test_processor_time_counts_ended_children():
+    before = cpu_time()
+    subprocess.run([sys.executable, "-c", "sum(range(30_000_000))"], check=True)
+    assert cpu_time() - before > 0.2
 
 
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path, corpus):

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, require
+from .errors import InputError
 
 if TYPE_CHECKING:
     from .corpus.merge import MergeOptions
@@ -347,22 +347,14 @@ def _merge_options(args: argparse.Namespace) -> MergeOptions:
 
 def run_build(args: argparse.Namespace) -> int:
     """Write the corpus as Parquet with a card."""
-    from .corpus.publish import build_folder, default_configs
-
-    for module in ("datasets", "matplotlib", "wordcloud"):  # before the work, not after it
-        require(module, "cards")
-    from .cards.dataset_folder import write_card
+    from .cards.dataset_folder import build_with_card
+    from .corpus.publish import default_configs
 
     options = _merge_options(args)
     configs = args.configs or default_configs(options, args.exclude)
     progress = ProgressLine()
-    build_folder(
-        args.folder,
-        options=options,
-        configs=configs,
-        overwrite=args.overwrite,
-        finish=partial(write_card, options=options),
-        progress=progress,
+    build_with_card(
+        args.folder, options=options, configs=configs, overwrite=args.overwrite, progress=progress
     )
     progress.close()
     if args.configs is None:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import CorpusError, InputError, MemotionsError, require
-from .configs import MERGED, NAIVE, SUGGESTIONS, check_config, config_columns
+from ..errors import CorpusError, InputError, require
+from ..repositories import Content, check_message, open_repository
+from .configs import CONFIGS, MERGED, NAIVE, SUGGESTIONS, check_config, config_columns
 from .download import missing_files
 from .merge import MergeOptions, Progress, silent
 from .naive import NAIVE_SOURCES
 from .sources import ENGLISH_SOURCES, EVALUATION_SOURCES, SOURCES, Source, get_source
 
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
+
 CARD_FILE = "README.md"
 INFOS_FILE = "infos.json"
 _MAX_SHARD_SIZE = "500MB"
 _UPLOADED = (CARD_FILE, "*/*.parquet", "plots/*.png")
+# What a build may have written and a later one may lack; all else there is somebody's own.
+_STALE = (
+    *(f"{config}/*-{'[0-9]' * 5}-of-{'[0-9]' * 5}.parquet" for config in CONFIGS),
+    "plots/wordcloud_*.png",
+)
 
 
 # Which configs ------------------------------------------------------------------------------------
@@ -53,6 +63,15 @@ def default_configs(options: MergeOptions, excluded: Sequence[str] = ()) -> list
     ]
     naive = [name for name in (*NAIVE_SOURCES, *ENGLISH_SOURCES) if name in options.sources]
     return [MERGED, *sources, *([NAIVE] if naive else []), SUGGESTIONS]
+
+
+def unpublishable_sources() -> list[str]:
+    """Return the sources whose rows may not be passed on, or of which nobody has said so.
+
+    A folder built :func:`without` them, of the :func:`default_configs` without them, may be
+    published.
+    """
+    return [name for name, source in SOURCES.items() if source.redistribute != "yes"]
 
 
 # The folder ---------------------------------------------------------------------------------------
@@ -167,6 +186,39 @@ def _collect(made: Path, folder: Path, info: Any) -> Any:
 # The licence gate and the Hub ---------------------------------------------------------------------
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that is no whole build, or holds a row which must not be passed on.
+
+    Nothing is sent anywhere: it can be asked before there is a token or a network.
+
+    Raises:
+        InputError: the folder is no build, or rows in it may not be redistributed.
+        CorpusError: its files are damaged, or others than those that were built.
+    """
+    if not (folder / CARD_FILE).is_file():
+        raise InputError(f"{folder} is no built corpus; build it first: memotions corpus build")
+    check_redistribution(folder)
+    _check_whole(folder)
+
+
+def _check_whole(folder: Path) -> None:
+    """Refuse files other than those that the card describes: it may quote rows of what is gone."""
+    try:
+        facts = json.loads((folder / INFOS_FILE).read_text(encoding="utf-8"))
+        stated = {name: info["download_size"] for name, info in facts.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        raise CorpusError(f"{folder} has no whole {INFOS_FILE}; build it anew") from None
+    sizes: Counter[str] = Counter()
+    for path in folder.glob("*/*.parquet"):
+        sizes[path.parent.name] += path.stat().st_size
+    changed = [name for name in {**stated, **sizes} if stated.get(name) != sizes.get(name)]
+    if changed:
+        raise CorpusError(
+            f"{folder} holds other files than were built, in: {', '.join(sorted(changed))}; build "
+            "it anew"
+        )
+
+
 def check_redistribution(folder: Path) -> None:
     """Refuse a folder that holds a row which must not be passed on.
 
@@ -234,10 +286,12 @@ def publish_folder(
     create_pr: bool = False,
     commit_message: str = "Upload the Memotions corpus",
     card: Callable[[Path, str], str] | None = None,
-) -> str:
+) -> CommitInfo:
     """Upload a built folder to a dataset repository of the Hub, in one commit.
 
-    Parquet files of an earlier version that this one has not are deleted in the same commit.
+    Parquet files of an earlier version that this one has not are deleted in the same commit. Files
+    that are there already are not sent, and where nothing is new there is no commit: the same rows
+    give the same files, as long as pyarrow, datasets and matplotlib stay the same.
 
     Args:
         folder: what :func:`build_folder` made.
@@ -247,49 +301,29 @@ def publish_folder(
         token: access token, True for the stored one.
         create_pr: open a pull request instead of committing to the branch.
         commit_message: first line of the commit's message.
-        card: called with the folder and the repository's full name; what it returns replaces the
-            card in the folder.
+        card: called with the folder and the repository's full name; what it returns is uploaded
+            in place of the card in the folder.
 
     Returns:
-        The address of the commit.
+        The commit, which is also its address as a string; the newest one where nothing is new.
 
     Raises:
         InputError: the folder is no build, or rows in it may not be redistributed.
-        CorpusError: the Hub cannot be reached or refuses.
+        CorpusError: its files are damaged, or others than those that were built.
+        HubError: the Hub cannot be reached or refuses.
     """
-    from huggingface_hub import HfApi
+    check_message(commit_message)
+    check_folder(folder)
+    repository = open_repository(
+        repo_id, "dataset", revision=revision, private=private, token=token
+    )
+    files: dict[str, Content] = {**published_files(folder)}
+    if card is not None:
+        files[CARD_FILE] = card(folder, repository.repo_id).encode()
+    return repository.commit(files, message=commit_message, stale=_STALE, create_pr=create_pr)
 
-    if not (folder / CARD_FILE).is_file():
-        raise InputError(f"{folder} is no built corpus; build it first: memotions corpus build")
-    check_redistribution(folder)
-    try:
-        api = HfApi(token=token, library_name="memotions-hf")
-        repo_id = api.create_repo(
-            repo_id, repo_type="dataset", private=private, exist_ok=True
-        ).repo_id
-        if card is not None:
-            draft = folder / f".{CARD_FILE}.new"
-            draft.write_text(card(folder, repo_id), encoding="utf-8")
-            draft.replace(folder / CARD_FILE)
-        if revision is not None and not create_pr:
-            api.create_branch(repo_id, branch=revision, repo_type="dataset", exist_ok=True)
-        head = api.repo_info(repo_id, repo_type="dataset", revision=revision).sha
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            repo_type="dataset",
-            folder_path=folder,
-            allow_patterns=list(_UPLOADED),
-            delete_patterns=["*.parquet", "plots/*.png"],
-            revision=revision,
-            commit_message=commit_message,
-            create_pr=create_pr,
-            parent_commit=head,
-        )
-    except MemotionsError:
-        raise
-    except Exception as error:  # the Hub client lets several unrelated types through
-        reason = " ".join(str(error).split())
-        raise CorpusError(
-            f"cannot publish to {repo_id!r}: {type(error).__name__}: {reason[:300]}"
-        ) from None
-    return str(commit.commit_url)
+
+def published_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a built folder that are uploaded, by their path in the repository."""
+    paths = sorted(path for pattern in _UPLOADED for path in folder.glob(pattern))
+    return {path.relative_to(folder).as_posix(): path for path in paths}

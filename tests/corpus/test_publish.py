@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from corpus_support import one_line_error
-from support.loopback_hub import LoopbackHub, run_client
+from huggingface_hub import CommitInfo, HfApi
+from huggingface_hub.utils.tqdm import disable_progress_bars
+from support.hub import ALWAYS, Hub, loopback_hub, without_xet
 from support.small_corpus import write_small_mirror
 
 from memotions_hf.corpus import MergeOptions, load_corpus
@@ -24,19 +26,22 @@ from memotions_hf.corpus import publish as publish_module
 from memotions_hf.corpus.configs import CONFIGS
 from memotions_hf.corpus.publish import (
     build_folder,
+    check_folder,
     check_redistribution,
     default_configs,
     publish_folder,
+    unpublishable_sources,
     without,
 )
 from memotions_hf.corpus.sources import EVALUATION_SOURCES, MERGED_SOURCES, SOURCES
-from memotions_hf.errors import CorpusError, InputError
+from memotions_hf.errors import CorpusError, HubError, InputError
 from memotions_hf.labels import LABELS
 
 datasets = pytest.importorskip("datasets", reason="the data extra is not installed")
 pytest.importorskip("rensa", reason="the data extra is not installed")
 
 OWN = MergeOptions(sources=("journal", "emot"))
+CARD = "---\nlicense: cc-by-nc-sa-4.0\n---\n# small\n"
 OWN_CONFIGS = ("merged", "journal", "emot", "memotions-2024", "suggestions")
 
 
@@ -75,7 +80,7 @@ def build(build_module: Path, tmp_path: Path) -> Path:
 
 def write_small_card(folder: Path, infos: dict[str, Any]) -> None:
     assert set(infos) == {path.name for path in folder.iterdir() if path.is_dir()}
-    (folder / "README.md").write_text("# small\n", encoding="utf-8")
+    (folder / "README.md").write_text(CARD, encoding="utf-8")
 
 
 def load(folder: Path, config: str, **options: Any) -> Any:
@@ -358,81 +363,220 @@ def test_every_source_of_the_merge_is_a_config() -> None:
 
 # The Hub -----------------------------------------------------------------------------------------
 
-PUBLISH = """
-import sys
-from pathlib import Path
-from memotions_hf.corpus.publish import publish_folder
-print(publish_folder(Path(sys.argv[1]), *sys.argv[2:3]))
-"""
-LOAD = """
-import datasets, sys
-corpus = datasets.load_dataset(sys.argv[1], sys.argv[2])
-print({split: len(part) for split, part in corpus.items()}, corpus["test"].features["label"].names)
-"""
+REPO = "memotions/corpus"
+COMMIT = "POST /api/datasets/.*/commit/"
 
 
 @pytest.fixture
-def card_build(build: Path) -> Path:
-    """A build whose card tells load_dataset of its configs, as the real one does."""
-    (build / "README.md").write_text(
-        "---\nlicense: cc-by-nc-sa-4.0\nconfigs:\n- config_name: merged\n  data_files:\n"
-        + "".join(
-            f"  - split: {split}\n    path: merged/{split}-*.parquet\n"
-            for split in ("train", "validation", "test")
-        )
-        + "---\n# small\n",
-        encoding="utf-8",
-    )
-    (build / "notes.txt").write_text("not a part of the corpus")
-    return build
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    disable_progress_bars()
+    with loopback_hub(tmp_path / "hub") as running, without_xet():
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", running.url)
+        yield running
 
 
-def test_a_published_corpus_is_loaded_from_the_hub(card_build: Path, tmp_path: Path) -> None:
-    with LoopbackHub() as hub:
-        push = run_client(
-            PUBLISH, hub.url, tmp_path / "hf", str(card_build), "memotions/memotions-corpus"
-        )
-        assert push.returncode == 0, push.stderr
-        repo = hub.repos["datasets/memotions/memotions-corpus"]
-        files = set(repo.commits[repo.branches["main"]])
-        load_run = run_client(
-            LOAD, hub.url, tmp_path / "other", "memotions/memotions-corpus", "merged"
-        )
-    assert "merged/train-00000-of-00001.parquet" in files
-    assert "README.md" in files
-    assert not {"notes.txt", "infos.json"} & files
-    assert load_run.returncode == 0, load_run.stderr[-2000:]
-    rows = {split: len(part) for split, part in load(card_build, "merged").items()}
-
-    for split, count in rows.items():
-        assert f"'{split}': {count}" in load_run.stdout
-    assert str(list(LABELS)) in load_run.stdout
+def push(hub: Hub, folder: Path, repo: str = REPO, **options: Any) -> CommitInfo:
+    return publish_folder(folder, repo, **{"token": hub.tokens.write, **options})
 
 
-def test_a_later_version_leaves_no_old_shard(card_build: Path, tmp_path: Path) -> None:
-    with LoopbackHub() as hub:
-        arguments = (str(card_build), "memotions/memotions-corpus")
-        run_client(PUBLISH, hub.url, tmp_path / "hf", *arguments)
-        shutil.rmtree(card_build / "emot")
-        second = run_client(PUBLISH, hub.url, tmp_path / "hf", *arguments)
-        assert second.returncode == 0, second.stderr
-        repo = hub.repos["datasets/memotions/memotions-corpus"]
-        files = repo.commits[repo.branches["main"]]
-    assert not [path for path in files if path.startswith("emot/")]
-    assert [path for path in files if path.startswith("merged/")]
+def files_of(hub: Hub, revision: str = "main") -> dict[str, bytes]:
+    return hub.files(REPO, revision, repo_type="dataset")
 
 
-def test_what_the_hub_refuses_is_one_line(card_build: Path, tmp_path: Path) -> None:
-    with LoopbackHub() as hub:
-        run = run_client(PUBLISH, hub.url, tmp_path / "hf", str(card_build), "someone/corpus")
-    assert run.returncode == 1
-    assert "cannot publish to 'someone/corpus'" in run.stderr.splitlines()[-1]
+def drop_config(folder: Path, config: str) -> None:
+    """Leave what a build without this config would have made."""
+    shutil.rmtree(folder / config)
+    infos = json.loads((folder / "infos.json").read_text(encoding="utf-8"))
+    del infos[config]
+    (folder / "infos.json").write_text(json.dumps(infos), encoding="utf-8")
 
 
-def test_refused_rows_never_reach_the_hub(build: Path, tmp_path: Path) -> None:
+def test_the_card_the_parquet_files_and_the_plots_are_published(hub: Hub, build: Path) -> None:
+    (build / "plots").mkdir()
+    (build / "plots/text_length.png").write_bytes(b"\x89PNG")
+    (build / "plots/notes.txt").write_text("not a part of the corpus")
+    (build / "notes.txt").write_text("nor is this")
+    rows = {path.relative_to(build).as_posix(): path for path in build.glob("*/*.parquet")}
+    commit = push(hub, build, card=lambda folder, repo: f"{CARD}{folder.name} as {repo}\n")
+    assert str(commit) == f"{hub.url}/datasets/{REPO}/commit/{commit.oid}"
+    assert files_of(hub) == {
+        "README.md": f"{CARD}{build.name} as {REPO}\n".encode(),
+        "plots/text_length.png": b"\x89PNG",
+        **{name: path.read_bytes() for name, path in rows.items()},
+    }
+    assert (build / "README.md").read_text(encoding="utf-8") == CARD
+
+
+def test_the_same_again_makes_no_commit(hub: Hub, build: Path) -> None:
+    first = push(hub, build)
+    hub.clear()
+    assert push(hub, build).oid == first.oid
+    assert hub.uploads == []
+
+
+def test_a_later_version_leaves_no_old_file_and_all_others(hub: Hub, build: Path) -> None:
+    others = {
+        "notes.md": b"mine",
+        "mine/train-00000-of-00001.parquet": b"mine",
+        "emot/more.parquet": b"mine",
+        "plots/mine.png": b"mine",
+    }
+    shards = ("train-00000-of-00002", "train-00001-of-00002")
+    old = {f"merged/{name}.parquet": b"old" for name in shards}
+    hub.put(REPO, {**others, **old, "plots/wordcloud_sad.png": b"old"}, repo_type="dataset")
+    push(hub, build)
+    assert files_of(hub).items() >= others.items()
+    assert not files_of(hub).keys() & {*old, "plots/wordcloud_sad.png"}
+    drop_config(build, "emot")
+    hub.clear()
+    push(hub, build)
+    built = {path.relative_to(build).as_posix() for path in build.glob("*/*.parquet")}
+    assert files_of(hub).keys() == {*built, *others, "README.md"}
+    assert [line.split()[0] for line in hub.uploads] == ["commit"]
+
+
+def test_somebody_else_s_commit_is_not_lost(hub: Hub, build: Path) -> None:
+    push(hub, build)
+    before = files_of(hub)
+    drop_config(build, "emot")
+    hub.interfere(REPO, {"theirs.txt": "theirs"}, repo_type="dataset")
+    with one_line_error(HubError, REPO, "changed during the upload", "try again"):
+        push(hub, build)
+    assert files_of(hub) == {**before, "theirs.txt": b"theirs"}
+    push(hub, build)
+    assert files_of(hub)["theirs.txt"] == b"theirs"
+    assert not [path for path in files_of(hub) if path.startswith("emot/")]
+
+
+def test_a_branch_leaves_main_as_it_is(hub: Hub, build: Path) -> None:
+    main = push(hub, build).oid
+    drop_config(build, "emot")
+    assert push(hub, build, revision="next").oid != main
+    assert "emot/test-00000-of-00001.parquet" in files_of(hub)
+    assert "emot/test-00000-of-00001.parquet" not in files_of(hub, "next")
+    with one_line_error(InputError, main, "name a branch"):
+        push(hub, build, revision=main)
+
+
+def test_a_pull_request_leaves_main_as_it_is(hub: Hub, build: Path) -> None:
+    push(hub, build)
+    drop_config(build, "emot")
+    before = files_of(hub)
+    commit = push(hub, build, create_pr=True)
+    assert commit.pr_url == f"{hub.url}/datasets/{REPO}/discussions/1"
+    assert files_of(hub) == before
+    HfApi(token=hub.tokens.write).merge_pull_request(REPO, 1, repo_type="dataset")
+    assert "emot/test-00000-of-00001.parquet" not in files_of(hub)
+
+
+def test_a_private_corpus_stays_private(hub: Hub, build: Path) -> None:
+    push(hub, build, private=True)
+    repo = hub.repo(REPO, "dataset")
+    assert repo is not None
+    assert repo.private
+    push(hub, build, "memotions/public")
+    hub.clear()
+    with one_line_error(InputError, "memotions/public", "is public", "nothing was pushed"):
+        push(hub, build, "memotions/public", private=True)
+    assert hub.uploads == []
+
+
+@pytest.mark.parametrize(
+    ("token", "repo", "said"),
+    [
+        ("wrong", REPO, "asks for a valid token"),
+        (None, REPO, "asks for a valid token"),
+        ("read", REPO, "write permission"),
+        ("fine_read", REPO, "a token that may write there"),
+        ("write", "someone/corpus", "may not create anything under this name"),
+        ("stranger", REPO, "may not create anything under this name"),
+        ("write", "a/b/c", "no repo id"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_line(
+    hub: Hub, build: Path, token: str | None, repo: str, said: str
+) -> None:
+    secret = getattr(hub.tokens, token) if token else False
+    with pytest.raises(HubError) as refusal:
+        push(hub, build, repo, token=secret)
+    message = str(refusal.value)
+    assert repr(repo) in message
+    assert said in message
+    assert "\n" not in message
+    assert not secret or secret not in message
+    assert hub.uploads == []
+    assert hub.repo(repo, "dataset") is None
+
+
+def test_a_busy_hub_is_waited_for(hub: Hub, build: Path) -> None:
+    limited = hub.faults.rate_limit(COMMIT, retry_after=0)
+    broken = hub.faults.status(COMMIT, 500, headers={"Retry-After": "0"})
+    push(hub, build)
+    assert (limited.happened, broken.happened) == (1, 1)
+    assert "README.md" in files_of(hub)
+
+
+@pytest.mark.parametrize(("status", "said"), [(429, "too many requests"), (500, "try again")])
+def test_a_hub_that_stays_busy_is_one_line(hub: Hub, build: Path, status: int, said: str) -> None:
+    hub.faults.status(COMMIT, status, headers={"Retry-After": "0"}, times=ALWAYS)
+    with one_line_error(HubError, REPO, said):
+        push(hub, build)
+    assert files_of(hub) == {}
+
+
+def test_no_room_is_one_line(hub: Hub, build: Path) -> None:
+    hub.app.quota_bytes = 1000
+    with one_line_error(HubError, REPO, "used up", "make room"):
+        push(hub, build)
+    assert files_of(hub) == {}
+
+
+def test_no_network_is_one_line(hub: Hub, build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.dead_url)
+    with one_line_error(HubError, REPO, "cannot be reached", "check the network"):
+        push(hub, build)
+
+
+def test_refused_rows_never_reach_the_hub(hub: Hub, build: Path) -> None:
     rewrite(build, "emot", source="opinion", license="CC-BY-NC-ND-4.0")
-    with LoopbackHub() as hub:
-        run = run_client(PUBLISH, hub.url, tmp_path / "hf", str(build), "memotions/corpus")
-        assert run.returncode == 1
-        assert "opinion" in run.stderr.splitlines()[-1]
-        assert hub.requests == []
+    with one_line_error(InputError, "opinion"):
+        push(hub, build)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    "damage", ["a config is gone", "a row is gone", "one more config", "other infos"]
+)
+def test_a_card_of_other_files_never_reaches_the_hub(hub: Hub, build: Path, damage: str) -> None:
+    if damage == "a config is gone":  # as its rows may be quoted in the card
+        shutil.rmtree(build / "emot")
+    elif damage == "a row is gone":
+        path = build / "emot/test-00000-of-00001.parquet"
+        rows = datasets.Dataset.from_parquet(str(path), cache_dir=str(build.parent / "rewrite"))
+        rows.select([0]).to_parquet(str(path))
+    elif damage == "one more config":
+        shutil.copytree(build / "emot", build / "mine")
+    else:
+        (build / "infos.json").write_text('{"emot": 3}')
+    named = {"one more config": "mine", "other infos": "infos.json"}.get(damage, "emot")
+    with one_line_error(CorpusError, str(build), named, "build it anew"):
+        push(hub, build)
+    assert hub.requests == []
+
+
+def test_a_commit_needs_a_message(hub: Hub, build: Path) -> None:
+    with one_line_error(InputError, "commit_message"):
+        push(hub, build, commit_message=" ")
+    assert hub.requests == []
+
+
+def test_sources_that_may_not_be_published_are_known() -> None:
+    names = unpublishable_sources()
+    assert set(EVALUATION_SOURCES) < set(names) < set(SOURCES)
+    assert without(MergeOptions(), names).sources == tuple(
+        name for name in MERGED_SOURCES if SOURCES[name].redistribute == "yes"
+    )
+
+
+def test_a_whole_build_is_accepted(build: Path) -> None:
+    check_folder(build)

@@ -6,7 +6,9 @@
 # make corpus       builds the corpus in build/, and its checked-in card (needs MEMOTIONS_MIRROR)
 # make benchmarks   measures start-up, a stream of a million lines, the merge and the suggestions
 #                   (half an hour)
-# make space        measures the app: start, load, 50,000 rows; renders spaces/ (five minutes)
+# make space        measures the app: start, load, 50,000 rows (five minutes)
+# make render       writes spaces/ and metrics/, as they are published, from their templates
+# make interop      tries what Python's clients do with all that is published (three minutes)
 # make readme       writes the README's tables and picture from what the two above left
 # make clean        removes both environments and every cache
 
@@ -21,7 +23,8 @@ TEST_ENV := CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS
 	KERAS_BACKEND=tensorflow TOKENIZERS_PARALLELISM=false
 
 .DELETE_ON_ERROR:
-.PHONY: run test constraints model detector corpus benchmarks space readme clean python
+.PHONY: run test constraints model detector corpus benchmarks space render interop readme \
+	clean python
 
 run: $(RUN)/installed
 	@$(RUN)/bin/memotions space
@@ -59,14 +62,15 @@ constraints: | python
 MODEL := runs/memotions-bilstm/model
 BUNDLED := memotions_hf/bundled/memotions-bilstm
 
-# The Keras weights stay out of the package: they are rebuilt from the ONNX file where needed.
+# Keras's and torch's weights stay out of the package: they are made from the ONNX file where needed.
 model: $(DEV)/installed
 	$(DEV)/bin/memotions train --recipe memotions-bilstm
 	$(DEV)/bin/memotions evaluate --model $(MODEL) --update
 	rm -rf $(BUNDLED)
 	mkdir -p $(BUNDLED)
 	cp -r $(MODEL)/. $(BUNDLED)
-	rm $(BUNDLED)/model.weights.h5 $(BUNDLED)/metadata.json
+	cd $(BUNDLED) && rm model.weights.h5 metadata.json model.safetensors modeling_memotions.py
+	$(DEV)/bin/python benchmarks/model_facts.py
 
 detector: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/crisis_detector.py
@@ -83,6 +87,7 @@ corpus: $(DEV)/installed
 benchmarks: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/startup.py
 	$(DEV)/bin/python benchmarks/predict_stream.py
+	$(DEV)/bin/python benchmarks/model_facts.py
 	$(DEV)/bin/python benchmarks/merge_corpus.py
 	$(DEV)/bin/python benchmarks/local_engine.py
 	$(DEV)/bin/python benchmarks/gemini_faults.py
@@ -91,8 +96,16 @@ space: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/space_start.py
 	$(DEV)/bin/python benchmarks/space_batch.py
 	$(DEV)/bin/python benchmarks/space_load.py
+
+render: $(DEV)/installed
 	$(DEV)/bin/python -c 'from pathlib import Path; from memotions_hf.demo.publish import assemble; \
 	  assemble(Path("spaces/memotions"), repo="someone/memotions")'
+	$(DEV)/bin/python -c 'from pathlib import Path; \
+	  from memotions_hf.evaluation.metric import assemble_metric; \
+	  assemble_metric(Path("metrics/memotions-emotion"), repo="someone/memotions-emotion")'
+
+interop: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/interop.py
 
 readme: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/readme_tables.py

@@ -20,10 +20,18 @@ from urllib.parse import urlsplit
 
 from .. import __version__
 from ..corpus.download import DATA_FOLDER
-from ..errors import InputError, MemotionsError, MissingExtraError
+from ..errors import HubError, InputError, MissingExtraError
+from ..repositories import (
+    Repository,
+    check_message,
+    check_repo,
+    explain,
+    open_repository,
+    readable_errors,
+)
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitInfo
 
 SPACE_FILES = ("README.md", "app.py", "requirements.txt")
 PYTHON_VERSION = "3.11"
@@ -34,13 +42,6 @@ _CREDENTIALS_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 _TEMPLATES = DATA_FOLDER / "space_repo"
 _NAME = "memotions-hf"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
-_REPO = re.compile(rf"{_PART}/{_PART}")
-_MAX_REPO = 96
-_UNPAID = (
-    "the Hub asks for a paid plan (PRO or Team), which a Space that runs an app needs on free "
-    "hardware, or for paid hardware; nothing was pushed"
-)
 
 
 # The folder ---------------------------------------------------------------------------------------
@@ -129,20 +130,6 @@ def gradio_version() -> str:
         raise MissingExtraError(
             f"gradio is not installed, and this needs it: pip install '{_NAME}[space]'"
         ) from None
-
-
-def check_repo(repo: str) -> str:
-    """Return the name of a repository if it has the form ``owner/name``.
-
-    Raises:
-        InputError: it has another one.
-    """
-    fits = _REPO.fullmatch(repo) and "--" not in repo and ".." not in repo
-    if not fits or len(repo) > _MAX_REPO or repo.endswith(".git"):
-        raise InputError(
-            f"{repo!r:.120} is no name of a repository; write owner/name, as in someone/memotions"
-        )
-    return repo
 
 
 def app_address(repo: str) -> str:
@@ -264,82 +251,63 @@ def push_space(
     folder: Path,
     repo: str,
     *,
-    private: bool = False,
+    private: bool | None = None,
     secrets: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
-    message: str = "Upload the Memotions Space",
+    commit_message: str = "Upload the Memotions Space",
+    restart: bool = False,
     token: str | bool | None = None,
-) -> str:
+) -> CommitInfo:
     """Create a Space where needed, set its secrets and upload a folder in one commit.
 
     Args:
         folder: what :func:`assemble` made.
         repo: the Space, ``someone/memotions``.
-        private: make a new Space private, and refuse to push to a public one.
+        private: visibility of a new Space; True refuses to push to a public one.
         secrets: values by name; they are sent to the Hub and appear nowhere else.
         variables: values by name, which everybody can read.
-        message: first line of the commit's message.
+        commit_message: first line of the commit's message.
+        restart: start the Space anew afterwards, which the Hub does by itself only where a file, a
+            secret or a variable has changed.
         token: access token, True for the stored one.
 
     Returns:
-        The address of the Space.
+        The commit; the newest one where no file is new.
 
     Raises:
         InputError: an argument cannot be used, or the Space is public and must not be.
-        MemotionsError: the Hub cannot be reached or refuses.
+        HubError: the Hub cannot be reached or refuses.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi
-
     check_repo(repo)
-    if not message.strip():
-        raise InputError("the commit's message is empty; say what it holds")
-    try:
-        api = HfApi(token=token, library_name=_NAME, library_version=__version__)
-        url = api.create_repo(
-            repo, repo_type="space", space_sdk="gradio", private=private or None, exist_ok=True
-        )
-        info = api.repo_info(repo, repo_type="space")
-        if private and not info.private:
-            raise InputError(
-                f"the Space {repo} is there already and is public; nothing was pushed: make it "
-                "private in its settings first"
-            )
-        # Before the upload, so that the app finds them when it is started for the first time.
-        _set_secrets(api, repo, secrets or {})
+    check_message(commit_message)
+    repository = open_repository(repo, "space", private=private, token=token, space_sdk="gradio")
+    # Before the upload, so that the app finds them when it is started for the first time.
+    _set_secrets(repository, secrets or {})
+    with readable_errors(f"cannot push to {repo!r}", token=token):
         for name, value in (variables or {}).items():
-            api.add_space_variable(repo, name, value)
-        api.create_commit(
-            repo,
-            [CommitOperationAdd(name, str(folder / name)) for name in SPACE_FILES],
-            repo_type="space",
-            commit_message=message,
-            parent_commit=info.sha,
-        )
-    except MemotionsError:
-        raise
-    except Exception as error:  # the Hub client lets several unrelated types through
-        raise MemotionsError(f"cannot push to {repo!r}: {_reason(error, token)}") from None
-    return str(url)
+            repository.api.add_space_variable(repo, name, value)
+    commit = repository.commit(
+        {name: folder / name for name in SPACE_FILES}, message=commit_message
+    )
+    if restart:
+        with readable_errors(f"the files were pushed, but {repo!r} was not restarted", token=token):
+            repository.api.restart_space(repo)
+    return commit
 
 
-def _set_secrets(api: HfApi, repo: str, secrets: Mapping[str, str]) -> None:
+def _set_secrets(repository: Repository, secrets: Mapping[str, str]) -> None:
     for name, value in secrets.items():
         try:
-            api.add_space_secret(repo, name, value)
+            repository.api.add_space_secret(repository.repo_id, name, value)
         except Exception as error:  # whose message may repeat the secret
+            failed = f"cannot push to {repository.repo_id!r}"
             if _status(error) in (401, 403):  # for which there is a line of our own
-                raise
+                raise HubError(f"{failed}: {explain(error, token=repository.api.token)}") from None
             kind = f"status {_status(error)}" if _status(error) else type(error).__name__
-            raise MemotionsError(
-                f"cannot push to {repo!r}: the secret {name} was not taken ({kind}), and no file "
-                "was pushed; try again"
+            raise HubError(
+                f"{failed}: the secret {name} was not taken ({kind}), and no file was pushed; try "
+                "again"
             ) from None
-
-
-def _reason(error: Exception, token: str | bool | None) -> str:
-    from ..modeling.hub import explain
-
-    return _UNPAID if _status(error) == 402 else explain(error, None, token)
 
 
 def _status(error: Exception) -> int | None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from .errors import ModelLoadError
-from .modeling.untrusted import parse_json, read_bounded, shorten
+from .strict_files import parse_json, read_bounded, shorten
 from .text import NORMALIZER_VERSION, PLACEHOLDERS, build_normalizer, to_valid_unicode
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"

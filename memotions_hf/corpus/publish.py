@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorpusError, InputError, require
+from ..folders import replaced_folder
 from ..repositories import Content, check_message, open_repository
 from .configs import CONFIGS, MERGED, NAIVE, SUGGESTIONS, check_config, config_columns
 from .download import missing_files
@@ -87,14 +88,8 @@ def _new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
             raise InputError(f"{target} holds something else than a corpus; name another folder")
         if not overwrite:
             raise InputError(f"{target} exists already; name another folder, or use --overwrite")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".memotions-", dir=target.parent) as staging:
-        draft = Path(staging) / "new"
-        draft.mkdir()
+    with replaced_folder(target) as draft:
         yield draft
-        if target.exists():
-            target.rename(Path(staging) / "old")
-        draft.rename(target)
 
 
 def build_folder(

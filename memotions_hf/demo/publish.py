@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from .. import __version__
 from ..corpus.download import DATA_FOLDER
 from ..errors import HubError, InputError, MissingExtraError
+from ..folders import write_texts
 from ..repositories import (
     Repository,
     check_message,
@@ -72,23 +73,11 @@ def assemble(
         MissingExtraError: the ``space`` extra is not installed.
     """
     values = _values(repo, requirement(package), models, datasets)
-    if target.exists() and not (target.is_dir() and _names(target) <= set(SPACE_FILES)):
-        raise InputError(f"{target} holds something else than a Space; name another folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".memotions-", dir=target.parent) as staging:
-        draft = Path(staging) / "new"
-        draft.mkdir()
-        for name in SPACE_FILES:
-            template = Template((_TEMPLATES / name).read_text(encoding="utf-8"))
-            (draft / name).write_text(template.substitute(values), encoding="utf-8")
-        if target.exists():
-            target.rename(Path(staging) / "old")
-        draft.rename(target)
-    return [target / name for name in SPACE_FILES]
-
-
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    files = {
+        name: Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
+        for name in SPACE_FILES
+    }
+    return write_texts(target, files, "a Space")
 
 
 def _values(

@@ -8,7 +8,6 @@ written twice: it is copied from this package.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..corpus.download import DATA_FOLDER
 from ..errors import InputError
+from ..folders import write_texts
 from ..labels import LABELS
 from ..repositories import check_repo
 from .metrics import BOOTSTRAP_SAMPLES, CALIBRATION_BINS, CONFIDENCE, SEED, flat_scores
@@ -57,23 +57,7 @@ def assemble_metric(target: Path, *, repo: str) -> list[Path]:
     Raises:
         InputError: the name cannot be used, or the folder holds something else.
     """
-    files = _files(check_repo(repo))
-    if target.exists() and not (target.is_dir() and _names(target) <= set(files)):
-        raise InputError(f"{target} holds something else than this metric; name another folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".memotions-", dir=target.parent) as staging:
-        draft = Path(staging) / "new"
-        draft.mkdir()
-        for name, text in files.items():
-            (draft / name).write_text(text, encoding="utf-8")
-        if target.exists():
-            target.rename(Path(staging) / "old")
-        draft.rename(target)
-    return [target / name for name in files]
-
-
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return write_texts(target, _files(check_repo(repo)), "this metric")
 
 
 def _files(repo: str) -> Mapping[str, str]:

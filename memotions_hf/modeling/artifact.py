@@ -16,10 +16,11 @@ from typing import Any
 
 from ..errors import InputError, ModelLoadError
 from ..labels import ID2LABEL, LABEL2ID, LABELS
+from ..strict_files import parse_json, read_bounded, shorten
 from ..text import NORMALIZER_VERSION
 from ..tokenization import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from .bilstm import MODEL_TYPE, BiLSTMConfig
-from .untrusted import check_file_size, check_keras_config, check_weights_present, parse_json
+from .untrusted import check_file_size, check_keras_config, check_weights_present
 
 FORMAT = 1
 """Raised when a folder is written that older versions of the package cannot read."""
@@ -62,7 +63,6 @@ BUNDLED_FOLDER = Path(__file__).resolve().parent.parent / "bundled" / "memotions
 _SETTINGS_KEY = "memotions"
 _MAX_JSON_BYTES = 5_000_000
 _MAX_LENGTH = 10_000
-_MAX_LAYERS = 16
 _MAX_TEXT = 200
 
 
@@ -98,11 +98,9 @@ class ArtifactConfig:
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, BiLSTMConfig):
-            raise InputError(f"model must be a BiLSTMConfig, got {_short(self.model)}")
+            raise InputError(f"model must be a BiLSTMConfig, got {shorten(self.model)}")
         if self.model.num_labels != len(LABELS):
             raise InputError(f"num_labels must be {len(LABELS)}, got {self.model.num_labels}")
-        if len(self.model.lstm_units) > _MAX_LAYERS:
-            raise InputError(f"lstm_units must name at most {_MAX_LAYERS} layers")
         _check_whole("format", self.format, FORMAT)
         _check_whole("max_length", self.max_length, _MAX_LENGTH)
         _check_whole("recipe_version", self.recipe_version)
@@ -110,9 +108,11 @@ class ArtifactConfig:
         _check_name("recipe", self.recipe)
         _check_name("license", self.license)
         if not _is_positive_number(self.temperature):
-            raise InputError(f"temperature must be a number over 0, got {_short(self.temperature)}")
+            raise InputError(
+                f"temperature must be a number over 0, got {shorten(self.temperature)}"
+            )
         if not isinstance(self.versions, Mapping):
-            raise InputError(f"versions must map names to versions, got {_short(self.versions)}")
+            raise InputError(f"versions must map names to versions, got {shorten(self.versions)}")
         for name, version in self.versions.items():
             _check_name("versions", name)
             _check_name(f"versions.{name}", version)
@@ -137,25 +137,16 @@ class ArtifactConfig:
         }
 
 
-def _short(value: object) -> str:
-    """Return a value for an error message: one line, however large the value is."""
-    try:
-        text = repr(value)
-    except ValueError:  # a whole number of thousands of digits
-        text = f"a huge {type(value).__name__}"
-    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
-
-
 def _check_whole(name: str, value: object, highest: int | None = None) -> None:
     is_whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
     if not is_whole or (highest is not None and isinstance(value, int) and value > highest):
         limit = "" if highest is None else f" to {highest:,}"
-        raise InputError(f"{name} must be a whole number from 1{limit}, got {_short(value)}")
+        raise InputError(f"{name} must be a whole number from 1{limit}, got {shorten(value)}")
 
 
 def _check_name(name: str, value: object) -> None:
     if not isinstance(value, str) or not value or len(value) > _MAX_TEXT or not value.isprintable():
-        raise InputError(f"{name} must be a short text, got {_short(value)}")
+        raise InputError(f"{name} must be a short text, got {shorten(value)}")
 
 
 def _is_positive_number(value: object) -> bool:
@@ -170,24 +161,13 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ModelLoadError: the file is missing, unreadable, very large, or holds no JSON object.
     """
-    if not path.is_file():
-        raise ModelLoadError(f"{path} is missing; a model folder needs it")
+    content = read_bounded(path, _MAX_JSON_BYTES)
     try:
-        size = path.stat().st_size
-        if size > _MAX_JSON_BYTES:
-            raise ModelLoadError(
-                f"{path} has {size:,} bytes, and a model's has at most {_MAX_JSON_BYTES:,}; "
-                "check that it is the right file"
-            )
-        value = parse_json(path.read_bytes())
+        value = parse_json(content)
     except (ValueError, RecursionError) as error:
         raise ModelLoadError(
             f"{path} is not JSON, or was cut off ({error}); save or download the model again"
         ) from None
-    except ModelLoadError:
-        raise
-    except OSError as error:
-        raise ModelLoadError(f"{path} cannot be read ({error.strerror})") from None
     if not isinstance(value, dict):
         raise ModelLoadError(f"{path} must hold a JSON object, and holds a {type(value).__name__}")
     return value
@@ -210,7 +190,7 @@ def read_artifact_config(folder: Path) -> ArtifactConfig:
     if values.get("model_type") != MODEL_TYPE or not isinstance(settings, dict):
         raise ModelLoadError(
             f"{path} describes another kind of model (model_type "
-            f"{_short(values.get('model_type'))}); expected {MODEL_TYPE!r} with the key "
+            f"{shorten(values.get('model_type'))}); expected {MODEL_TYPE!r} with the key "
             f"{_SETTINGS_KEY!r}, as save_pretrained writes them"
         )
     _check_format(path, settings.get("format"))
@@ -218,7 +198,7 @@ def read_artifact_config(folder: Path) -> ArtifactConfig:
     try:
         known = {name: settings[name] for name in ArtifactConfig.__dataclass_fields__}
         if not isinstance(known["model"], dict):
-            raise InputError(f"model must be an object, got {_short(known['model'])}")
+            raise InputError(f"model must be an object, got {shorten(known['model'])}")
         known["model"] = BiLSTMConfig.from_dict(known["model"])
         config = ArtifactConfig(**known)
     except KeyError as error:
@@ -236,7 +216,7 @@ def read_artifact_config(folder: Path) -> ArtifactConfig:
 def _check_format(path: Path, version: object) -> None:
     if isinstance(version, int) and not isinstance(version, bool) and version > FORMAT:
         raise ModelLoadError(
-            f"{path} has format {_short(version)}, and this version of memotions-hf reads up to "
+            f"{path} has format {shorten(version)}, and this version of memotions-hf reads up to "
             f"{FORMAT}; upgrade it: pip install --upgrade memotions-hf"
         )
 
@@ -245,7 +225,7 @@ def _check_labels(path: Path, values: Mapping[str, Any]) -> None:
     expected = {str(label_id): name for label_id, name in ID2LABEL.items()}
     if values.get("id2label") != expected or values.get("label2id") != dict(LABEL2ID):
         raise ModelLoadError(
-            f"{path} has other labels: id2label is {_short(values.get('id2label'))}; expected "
+            f"{path} has other labels: id2label is {shorten(values.get('id2label'))}; expected "
             f"{expected} and label2id to match"
         )
 

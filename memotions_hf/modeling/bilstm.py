@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, require
 from ..labels import LABELS
-from .untrusted import shorten
+from ..strict_files import shorten
 
 if TYPE_CHECKING:
     import keras

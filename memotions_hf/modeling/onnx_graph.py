@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from ..errors import ModelLoadError
 from ..labels import LABELS
+from ..strict_files import read_bounded
 from .bilstm import INPUT_NAME, OUTPUT_NAME, BiLSTMConfig
-from .untrusted import read_bounded
 
 Array = npt.NDArray[Any]
 Value = TypeVar("Value")

@@ -403,8 +403,8 @@ def test_a_model_that_cannot_be_saved_creates_no_repository(tmp_path: Path) -> N
         ("/cache/hub/models--a--b/snapshots/COMMIT", "c" * 40),
         ("/cache/hub/models--a--b/snapshots/COMMIT/sub/folder", "c" * 40),
         ("/snapshots/hub/models--a--b/snapshots/COMMIT/snapshots/last", "c" * 40),
-        ("/home/me/snapshots/best", None),
-        ("/home/me/model", None),
+        ("/models/snapshots/best", None),
+        ("/models/best", None),
     ],
 )
 def test_the_commit_of_a_folder(folder: str, commit: str | None) -> None:

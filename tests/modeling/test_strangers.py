@@ -38,8 +38,8 @@ from memotions_hf.modeling.untrusted import (
     check_links,
     check_weights_file,
     check_weights_present,
-    parse_json,
 )
+from memotions_hf.strict_files import parse_json
 from memotions_hf.tokenization import load_tokenizer
 
 onnx = pytest.importorskip("onnx", reason="needs the train extra")

@@ -297,6 +297,8 @@ def explain(error: Exception, revision: str | None = None, token: Token = None) 
     refusal = None if answer is None else _explain_refusal(answer, secret)
     if refusal is not None:
         return refusal
+    if "Consistency check failed" in str(error):  # the client has no type for it
+        return "a file did not arrive whole; try again"
     cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else error
     if cause is None or isinstance(cause, OfflineModeIsEnabled):
         return "the network is switched off and the cache holds no whole copy; allow the network"

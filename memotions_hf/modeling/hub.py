@@ -9,14 +9,17 @@ import functools
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
+import httpx2
 import huggingface_hub
 import numpy as np
 import numpy.typing as npt
 from huggingface_hub import CommitInfo, ModelHubMixin
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from .. import __version__
 from ..errors import InputError, ModelLoadError, require
@@ -29,7 +32,14 @@ from ..repositories import (
     first_line,
     open_repository,
 )
-from ..tokenization import PAD_ID, encode_batch, load_tokenizer, pad_batch, save_tokenizer
+from ..tokenization import (
+    PAD_ID,
+    TOKENIZER_FILE,
+    encode_batch,
+    load_tokenizer,
+    pad_batch,
+    save_tokenizer,
+)
 from .artifact import (
     ARTIFACT_FILES,
     BUNDLED_FOLDER,
@@ -94,22 +104,26 @@ def fetch_model_folder(
         return local / inside
     if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
         raise ModelLoadError(f"there is no model folder {str(name_or_path)!r}; check the path")
+    snapshot = functools.partial(
+        huggingface_hub.snapshot_download,
+        name_or_path,
+        allow_patterns=[str(inside / name) for name in files],
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        library_name=LIBRARY,
+        library_version=__version__,
+    )
     try:
-        snapshot = huggingface_hub.snapshot_download(
-            name_or_path,
-            allow_patterns=[str(inside / name) for name in files],
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            force_download=force_download,
-            local_files_only=local_files_only,
-            library_name=LIBRARY,
-            library_version=__version__,
+        folder = Path(
+            snapshot(force_download=force_download, local_files_only=local_files_only), inside
         )
     except Exception as error:  # the Hub client lets several unrelated types through
-        message = explain(error, revision, token)
-        raise ModelLoadError(f"cannot load {name_or_path!r}: {message}") from None
-    folder = Path(snapshot) / inside
+        cached = None if force_download else _cached_copy(error, snapshot)
+        if cached is None or not _is_whole(cached / inside, files):
+            message = explain(error, revision, token)
+            raise ModelLoadError(f"cannot load {name_or_path!r}: {message}") from None
+        folder = cached / inside
     _check_hashes(name_or_path, [folder / name for name in files])
     if not (folder / CONFIG_FILE).is_file():
         where = f"{name_or_path!r}, revision {revision or 'main'!r}"
@@ -123,6 +137,23 @@ def fetch_model_folder(
             "push_to_hub has written"
         )
     return folder
+
+
+def _cached_copy(error: Exception, snapshot: Callable[..., str]) -> Path | None:
+    """Return the copy in the cache where a connection broke.
+
+    The Hub's client does so itself where a connection is refused or takes too long, but not where
+    it is reset.
+    """
+    if isinstance(error, httpx2.TransportError):
+        with suppress(LocalEntryNotFoundError):
+            return Path(snapshot(local_files_only=True))
+    return None
+
+
+def _is_whole(folder: Path, files: Sequence[str]) -> bool:
+    needed = (CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE, WEIGHTS_FILE)
+    return all((folder / name).is_file() for name in needed if name in files)
 
 
 def _check_hashes(name: str, paths: Sequence[Path]) -> None:

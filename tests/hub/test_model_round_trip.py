@@ -606,6 +606,8 @@ def test_a_download_that_fails_leaves_nothing_bad(
     if trouble == "wrong":
         assert name in message
         assert "load the model again" in message
+    if trouble == "short":
+        assert "did not arrive whole" in message
     cached = [path for path in (tmp_path / "home").rglob("blobs/*") if path.is_file()]
     good = set(contents(saved).values())
     assert {path.read_bytes() for path in cached if path.suffix != ".incomplete"} <= good
@@ -614,6 +616,35 @@ def test_a_download_that_fails_leaves_nothing_bad(
     expected = answers(EmotionClassifier.from_pretrained(saved))
     np.testing.assert_array_equal(answers(model), expected)
     EmotionClassifier.from_pretrained(REPO, local_files_only=True)
+
+
+@pytest.mark.parametrize("loader", [EmotionClassifier, MemotionsBiLSTM])
+def test_a_connection_that_is_reset_is_no_trouble_with_a_copy_in_the_cache(
+    loader: type[EmotionClassifier] | type[MemotionsBiLSTM], saved: Path, hub: Hub
+) -> None:
+    hub.put(REPO, contents(saved))
+    loader.from_pretrained(REPO)
+    fault = hub.faults.network_down()
+    expected = loader.from_pretrained(saved).predict_proba(TEXTS)
+    np.testing.assert_array_equal(loader.from_pretrained(REPO).predict_proba(TEXTS), expected)
+    assert fault.happened
+    for call in (
+        lambda: loader.from_pretrained(REPO, force_download=True),
+        lambda: loader.from_pretrained(REPO, revision="other"),
+        lambda: loader.from_pretrained("memotions/unread"),
+    ):
+        assert "cannot be reached" in refused(call, hub, ModelLoadError)
+
+
+def test_half_a_copy_in_the_cache_is_not_taken(saved: Path, other: Path, hub: Hub) -> None:
+    hub.put(REPO, contents(saved))
+    EmotionClassifier.from_pretrained(REPO)
+    hub.put(REPO, contents(other))
+    hub.faults.cut_download(CONTENT["large"], after=150, reset=True)
+    call = lambda: EmotionClassifier.from_pretrained(REPO)  # noqa: E731
+    assert "cannot be reached" in refused(call, hub, ModelLoadError)
+    expected = answers(EmotionClassifier.from_pretrained(other))
+    np.testing.assert_array_equal(answers(EmotionClassifier.from_pretrained(REPO)), expected)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS_FILE, "metrics.json", "plots/learning_curve.png"])

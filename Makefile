@@ -65,11 +65,13 @@ BUNDLED := memotions_hf/bundled/memotions-bilstm
 # Keras's and torch's weights stay out of the package: they are made from the ONNX file where needed.
 model: $(DEV)/installed
 	$(DEV)/bin/memotions train --recipe memotions-bilstm
-	$(DEV)/bin/memotions evaluate --model $(MODEL) --update
 	rm -rf $(BUNDLED)
 	mkdir -p $(BUNDLED)
-	cp -r $(MODEL)/. $(BUNDLED)
-	cd $(BUNDLED) && rm model.weights.h5 metadata.json model.safetensors modeling_memotions.py
+	$(DEV)/bin/python -c 'import sys; from pathlib import Path; \
+	  from memotions_hf.modeling.saving import copy_files; copy_files(*map(Path, sys.argv[1:]))' \
+	  $(MODEL) $(BUNDLED)
+	rm $(BUNDLED)/model.weights.h5 $(BUNDLED)/metadata.json
+	$(DEV)/bin/memotions evaluate --model $(BUNDLED) --update
 	$(DEV)/bin/python benchmarks/model_facts.py
 
 detector: $(DEV)/installed

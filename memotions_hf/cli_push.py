@@ -115,8 +115,9 @@ def _add_space_options(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``memotions push``; returns the exit code."""
     kinds = _chosen(args)
-    # TensorFlow's start-up notes would hide the plan, and it reads this only when imported.
+    # TensorFlow's start-up notes would hide the plan, and it reads these only when imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from .repositories import check_message, check_repo
 
     names = {kind: f"{args.namespace}/{getattr(args, f'{kind}_name')}" for kind in _NAMES}

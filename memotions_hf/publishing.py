@@ -108,11 +108,12 @@ def prepare_dataset(folder: Path, repo: str, **options: Any) -> Upload:
         InputError: the folder is no build, or holds rows that may not be passed on.
     """
     from .cards.dataset_folder import name_repository
-    from .corpus.publish import check_folder, publish_folder, published_files
+    from .corpus.publish import check_folder, publish_folder, published_files, row_licenses
 
     check_folder(folder)
     push = _with(publish_folder, {**options, "card": name_repository})
-    return Upload("dataset", repo, folder, published_files(folder), [], push)
+    notes = [f"rows are under {', '.join(row_licenses(folder))}"]
+    return Upload("dataset", repo, folder, published_files(folder), notes, push)
 
 
 def prepare_metric(folder: Path, repo: str, **options: Any) -> Upload:

@@ -114,6 +114,7 @@ def test_a_dry_run_shows_the_plan_of_everything(
     assert len(files) == sum(int(head[2]) for head in heads)
     assert {"merged/train-00000-of-00001.parquet", "model.safetensors", "app.py"} <= set(files)
     assert "model.weights.h5" in files
+    assert "  rows are under CC-BY-NC-SA-4.0\n" in out
     assert out.endswith("Nothing was pushed (--dry-run).\n")
 
 

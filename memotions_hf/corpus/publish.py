@@ -248,6 +248,12 @@ def check_redistribution(folder: Path) -> None:
         )
 
 
+def row_licenses(folder: Path) -> list[str]:
+    """Return the licences of the rows in a built folder, whose card can name only their mixture."""
+    pairs = {pair for path in folder.glob("*/*.parquet") for pair in _origins(path)}
+    return sorted({terms for _, terms in pairs})
+
+
 def _why_refused(source: Source) -> str:
     why = "forbids it" if source.redistribute == "no" else "does not clearly permit it"
     return f"{source.license} {why}"

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memotions_hf.cards.names import MAIN_SET, MAIN_SYSTEM
 from memotions_hf.cards.tables import (
     detail_table,
     macro_f1_table,
     markdown_table,
     per_class_table,
 )
-from memotions_hf.evaluation.names import MAIN_SET, MAIN_SYSTEM
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

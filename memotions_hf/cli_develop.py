@@ -36,6 +36,7 @@ def run_train(args: argparse.Namespace) -> int:
 
 def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate a model beside the baselines and print, and optionally keep, the results."""
+    from .cards.names import MAIN_SET, MAIN_SYSTEM
     from .cards.tables import detail_table, macro_f1_table, per_class_table
     from .corpus.merge import merge
     from .evaluation.evaluate import (
@@ -44,7 +45,6 @@ def run_evaluate(args: argparse.Namespace) -> int:
         evaluate_systems,
         train_baselines,
     )
-    from .evaluation.names import MAIN_SET, MAIN_SYSTEM
     from .inference import EmotionClassifier
 
     require("sklearn", "train")

@@ -6,6 +6,7 @@ Nothing heavy is imported before the command runs.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -132,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             print("Nothing was pushed (--dry-run).")
             return 0
-        _push(uploads)
+        _push(uploads, private=args.private)
     return 0
 
 
@@ -193,32 +194,29 @@ def _build(folder: Path) -> Path:
 
 
 def _plan(uploads: Sequence[Upload], *, private: bool) -> Iterator[str]:
+    from .cards.model_cost import format_size
+
     visible = "private" if private else "public"
     for upload in uploads:
-        yield (
-            f"{upload.kind:<8} {upload.repo}: {len(upload.files)} files, {_size(upload.size)}, "
-            f"licence {upload.license}, {visible} if new"
-        )
+        size = f"{len(upload.files)} files, {format_size(upload.size)}"
+        terms = f"licence {upload.license}, {visible} if new"
+        yield f"{upload.kind:<8} {upload.repo}: {size}, {terms}"
         for name, path in upload.files.items():
-            yield f"  {_size(path.stat().st_size):>10}  {name}"
+            yield f"  {format_size(path.stat().st_size):>10}  {name}"
         for note in upload.notes:
             yield f"  {note}"
 
 
-def _size(count: int) -> str:
-    if count >= 1e6:
-        return f"{count / 1e6:.1f} MB"
-    return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count} bytes"
-
-
-def _push(uploads: Sequence[Upload]) -> None:
+def _push(uploads: Sequence[Upload], *, private: bool) -> None:
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from . import publishing
 
     if not sys.stderr.isatty():  # bars are unreadable in a log
         disable_progress_bars()
-    heads = publishing.check_uploads(uploads)
+    # What the client would say of unchanged files is in the summary.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    heads = publishing.check_uploads(uploads, private=private)
     waiting = [f"pushing the {upload.kind} to {upload.repo}" for upload in uploads]
     say(waiting[0])
     for number, (upload, commit) in enumerate(publishing.push_uploads(uploads), start=1):

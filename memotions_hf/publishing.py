@@ -7,15 +7,17 @@ byte is sent; what is pushed is then one commit for each repository.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import CommitInfo, RepoCard
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from .errors import HubError, InputError
+from .errors import HubError, InputError, MemotionsError
 from .repositories import Token, hub_api, open_repository, readable_errors
 
 if TYPE_CHECKING:
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
 TAG = "memotions"
 """Stands among the tags of every card, and tells our repositories from others of the same name."""
 
+METRIC_TAG = "metric"
+"""Tells the metric from the app, which is a Space too."""
+
 _CARD_FILE = "README.md"
 _WRITES = ("admin", "write", "contributor")
 _UNTOUCHED = frozenset((".gitattributes", _CARD_FILE))
-
-Push = Callable[[Path, str], CommitInfo]
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,16 @@ class Upload:
     Args:
         kind: ``dataset``, ``model``, ``metric`` or ``space``.
         repo: its name, ``owner/name``.
-        folder: where its files lie.
         files: the files by their path in the repository.
         notes: what else somebody who is asked should know.
-        push: called with ``folder`` and ``repo``; makes the commit.
+        push: makes the commit.
     """
 
     kind: str
     repo: str
-    folder: Path
     files: Mapping[str, Path]
     notes: Sequence[str]
-    push: Push
+    push: Callable[[], CommitInfo]
 
     @property
     def repo_type(self) -> str:
@@ -93,7 +94,8 @@ def prepare_model(folder: Path, repo: str, *, source: Path | None = None, **opti
         warnings.simplefilter("always", UserWarning)
         EmotionClassifier.from_pretrained(source).save_pretrained(folder)
     notes = [str(warning.message) for warning in caught if warning.category is UserWarning]
-    return Upload("model", repo, folder, _files(folder), notes, _with(push_model_folder, options))
+    push = partial(push_model_folder, folder, repo, **options)
+    return Upload("model", repo, _files(folder), notes, push)
 
 
 def prepare_dataset(folder: Path, repo: str, **options: Any) -> Upload:
@@ -106,14 +108,15 @@ def prepare_dataset(folder: Path, repo: str, **options: Any) -> Upload:
 
     Raises:
         InputError: the folder is no build, or holds rows that may not be passed on.
+        CorpusError: a file of it cannot be read, or is not the one that was built.
     """
     from .cards.dataset_folder import name_repository
     from .corpus.publish import check_folder, publish_folder, published_files, row_licenses
 
     check_folder(folder)
-    push = _with(publish_folder, {**options, "card": name_repository})
+    push = partial(publish_folder, folder, repo, card=name_repository, **options)
     notes = [f"rows are under {', '.join(row_licenses(folder))}"]
-    return Upload("dataset", repo, folder, published_files(folder), notes, push)
+    return Upload("dataset", repo, published_files(folder), notes, push)
 
 
 def prepare_metric(folder: Path, repo: str, **options: Any) -> Upload:
@@ -123,17 +126,20 @@ def prepare_metric(folder: Path, repo: str, **options: Any) -> Upload:
         folder: where to write.
         repo: the repository, a Space.
         options: ``private``, ``commit_message`` and ``token`` of the push.
+
+    Raises:
+        InputError: a metric cannot have this name.
     """
     from .evaluation.metric import METRIC_SDK, assemble_metric
 
     assemble_metric(folder, repo=repo)
     files = _files(folder)
 
-    def push(folder: Path, repo: str, *, commit_message: str, **where: Any) -> CommitInfo:
+    def push(*, commit_message: str, **where: Any) -> CommitInfo:
         repository = open_repository(repo, "space", space_sdk=METRIC_SDK, **where)
         return repository.commit(files, message=commit_message)
 
-    return Upload("metric", repo, folder, files, [], _with(push, options))
+    return Upload("metric", repo, files, [], partial(push, **options))
 
 
 def prepare_space(
@@ -163,6 +169,7 @@ def prepare_space(
 
     Raises:
         InputError: a value cannot be used, or there is no such environment variable.
+        MissingExtraError: the ``space`` extra is not installed.
     """
     from .demo import publish
     from .suggestions.engine import PROJECT_VARIABLE
@@ -176,10 +183,16 @@ def prepare_space(
         *(f"variable {name} (everybody can read it)" for name in variables),
         *(["is started anew afterwards"] if restart else []),
     ]
-    push = _with(
-        publish.push_space, {**options, "secrets": hidden, "variables": shown, "restart": restart}
+    push = partial(
+        publish.push_space,
+        folder,
+        repo,
+        secrets=hidden,
+        variables=shown,
+        restart=restart,
+        **options,
     )
-    return Upload("space", repo, folder, _files(folder), notes, push)
+    return Upload("space", repo, _files(folder), notes, push)
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -187,33 +200,39 @@ def _files(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
-def _with(push: Callable[..., CommitInfo], options: Mapping[str, Any]) -> Push:
-    return lambda folder, repo: push(folder, repo, **options)
-
-
 # Checking -----------------------------------------------------------------------------------------
 
 
-def check_uploads(uploads: Sequence[Upload], token: Token = None) -> dict[str, str | None]:
+def check_uploads(
+    uploads: Sequence[Upload], *, private: bool = False, token: Token = None
+) -> dict[str, str | None]:
     """Look for what would go wrong, before anything is pushed.
 
     Args:
         uploads: what is to be pushed.
+        private: whether nothing may go to a public repository.
         token: access token, True for the stored one.
 
     Returns:
         The newest commit of each repository by its kind; None where it does not exist yet.
 
     Raises:
-        InputError: the token may not write there, or a name is taken by something else.
+        InputError: the token may not write there, a name is taken by something else, given twice,
+            or is that of a public repository.
         HubError: the Hub cannot be reached or refuses.
     """
+    places = Counter((upload.repo_type, upload.repo) for upload in uploads)
+    for (repo_type, repo), count in places.items():
+        if count > 1:
+            raise InputError(
+                f"{repo} would be two things, each of them a {repo_type}; give them different names"
+            )
     api = hub_api(token)
     with readable_errors("cannot push", token=token):
         account = api.whoami()
     for owner in dict.fromkeys(upload.repo.split("/")[0] for upload in uploads):
         _check_namespace(account, owner)
-    return {upload.kind: _check_name(api, upload, token) for upload in uploads}
+    return {upload.kind: _check_name(api, upload, private, token) for upload in uploads}
 
 
 def _check_namespace(account: Mapping[str, Any], owner: str) -> None:
@@ -262,7 +281,7 @@ def _permissions(account: Mapping[str, Any]) -> tuple[str | None, dict[str, bool
     return "fineGrained", scopes
 
 
-def _check_name(api: HfApi, upload: Upload, token: Token) -> str | None:
+def _check_name(api: HfApi, upload: Upload, private: bool, token: Token) -> str | None:
     """Refuse a name under which there is something else; return the newest commit there."""
     where: dict[str, Any] = {"repo_id": upload.repo, "repo_type": upload.repo_type}
     with readable_errors(f"cannot push to {upload.repo!r}", token=token):
@@ -272,10 +291,17 @@ def _check_name(api: HfApi, upload: Upload, token: Token) -> str | None:
             return None
         others = set(api.list_repo_files(**where, revision=info.sha)) - _UNTOUCHED
     card = getattr(info, "card_data", None) or {}
-    if others and TAG not in (card.get("tags") or ()):
+    tags = card.get("tags") or ()
+    is_ours = TAG in tags and (METRIC_TAG in tags) == (upload.kind == "metric")
+    if others and not is_ours:
         raise InputError(
             f"the name {upload.repo} is taken by a {upload.repo_type} of another kind; choose "
             f"another name with --{upload.kind}-name"
+        )
+    if private and info.private is False:
+        raise InputError(
+            f"{upload.repo} is there already and is public; nothing was pushed: make it private "
+            "in its settings first"
         )
     return info.sha
 
@@ -290,13 +316,14 @@ def push_uploads(uploads: Sequence[Upload]) -> Iterator[tuple[Upload, CommitInfo
         Each upload with its commit, or the repository's newest commit where nothing was new.
 
     Raises:
-        HubError: the Hub cannot be reached or refuses; what came before is pushed.
+        HubError: something cannot be pushed; what came before it is.
     """
     for upload in uploads:
         try:
-            yield upload, upload.push(upload.folder, upload.repo)
-        except HubError as error:
+            commit = upload.push()
+        except MemotionsError as error:
             position = uploads.index(upload)
             left = " and ".join(other.kind for other in uploads[position + 1 :])
             after = f"; not pushed either: {left}" if left else ""
             raise HubError(f"{error}{after}") from None
+        yield upload, commit

@@ -8,6 +8,7 @@ that what somebody else pushes meanwhile is never overwritten.
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ _NO_ROOM = (
 )
 # In this order: a gated repository is also one that was not found.
 _MESSAGES: tuple[tuple[type[Exception], str], ...] = (
-    (HFValidationError, "this is no repo id; write name/model, or the path of a model folder"),
+    (HFValidationError, "this is no name of a repository; write owner/name"),
     (GatedRepoError, "the repository is gated; ask for access on its page, and pass a token"),
     (RevisionNotFoundError, "it has no revision {revision!r}; name a branch, a tag or a commit"),
     (
@@ -120,14 +121,12 @@ class Repository:
 
         Raises:
             HubError: the Hub cannot be reached or refuses; nothing has changed there.
+            InputError: the revision is no branch.
         """
         with readable_errors(f"cannot push to {self.repo_id!r}", self.revision, self.api.token):
-            there = self.api.list_repo_files(
-                self.repo_id, repo_type=self.repo_type, revision=self.head
-            )
             gone = sorted(
                 name
-                for name in set(there) - set(files)
+                for name in set(self.list_files()) - set(files)
                 if any(fnmatchcase(name, pattern) for pattern in stale)
             )
             try:
@@ -155,9 +154,16 @@ class Repository:
             parent_commit=self.head,
         )
 
-    def has_changed(self, commit: CommitInfo) -> bool:
-        """Tell whether :meth:`commit` made a commit, which it does not where nothing is new."""
-        return commit.oid != self.head
+    def list_files(self) -> list[str]:
+        """Return the files that there were when the repository was opened.
+
+        Raises:
+            HubError: the Hub cannot be reached or refuses.
+        """
+        with readable_errors(f"cannot push to {self.repo_id!r}", self.revision, self.api.token):
+            return self.api.list_repo_files(
+                self.repo_id, repo_type=self.repo_type, revision=self.head
+            )
 
 
 def open_repository(
@@ -183,6 +189,7 @@ def open_repository(
         InputError: ``revision`` is a commit, or the repository is public and must not be.
         HubError: the Hub cannot be reached or refuses.
     """
+    revision = revision or None
     if revision is not None and _COMMIT.fullmatch(revision):
         raise InputError(f"cannot push to the commit {revision}; name a branch")
     with readable_errors(f"cannot push to {repo_id!r}", revision, token):
@@ -201,7 +208,12 @@ def open_repository(
 
 
 def hub_api(token: Token = None) -> HfApi:
-    """Return a client that tells the Hub which library it is."""
+    """Return a client that tells the Hub which library it is.
+
+    Raises:
+        InputError: ``token`` is none.
+    """
+    check_token(token)
     return HfApi(token=token, library_name=LIBRARY, library_version=__version__)
 
 
@@ -228,6 +240,16 @@ def check_repo(repo: str) -> str:
             f"{repo!r:.120} is no name of a repository; write owner/name, as in someone/memotions"
         )
     return repo
+
+
+def check_token(token: Token) -> None:
+    """Refuse what cannot be sent as an access token.
+
+    Raises:
+        InputError: it is blank, or holds white space or letters that no token has.
+    """
+    if isinstance(token, str) and not re.fullmatch(r"[!-~]+", token):
+        raise InputError("this is no access token: it is blank or was copied badly; copy it again")
 
 
 def check_message(message: str) -> None:
@@ -283,6 +305,10 @@ def readable_errors(
         yield
     except MemotionsError:
         raise
+    except OfflineModeIsEnabled:
+        raise HubError(
+            f"{failed}: the network is switched off (HF_HUB_OFFLINE); switch it on"
+        ) from None
     except Exception as error:  # the Hub client lets several unrelated types through
         raise HubError(f"{failed}: {explain(error, revision, token)}") from None
 
@@ -303,6 +329,11 @@ def explain(error: Exception, revision: str | None = None, token: Token = None) 
     if cause is None or isinstance(cause, OfflineModeIsEnabled):
         return "the network is switched off and the cache holds no whole copy; allow the network"
     reason = first_line(cause, secret)
+    if _is_local(cause):
+        return (
+            f"a file on this machine cannot be read or written ({reason}); mend that, or name "
+            "another folder"
+        )
     return f"the Hub cannot be reached, or refuses ({reason}); check the network and try again"
 
 
@@ -322,6 +353,12 @@ def _explain_refusal(answer: HfHubHTTPError, secret: str | None) -> str | None:
     if status < 500:
         return f"the Hub refuses this ({said}); change what it names, and try again"
     return None
+
+
+def _is_local(error: BaseException) -> bool:
+    """Tell trouble with a disk from trouble with the network, which are of one type in Python."""
+    network = (ConnectionError, TimeoutError, socket.gaierror, HfHubHTTPError)
+    return isinstance(error, OSError) and error.errno is not None and not isinstance(error, network)
 
 
 def _answer(error: BaseException) -> HfHubHTTPError | None:

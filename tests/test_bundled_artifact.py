@@ -9,8 +9,8 @@ import pytest
 from support.small_models import NASTY_TEXTS, mirror_texts
 
 from memotions_hf import EmotionClassifier
+from memotions_hf.cards.names import MAIN_SET, MAIN_SYSTEM
 from memotions_hf.evaluation.metrics import confusion_matrix
-from memotions_hf.evaluation.names import MAIN_SET, MAIN_SYSTEM
 from memotions_hf.labels import LABEL2ID, LABELS
 from memotions_hf.modeling.artifact import BUNDLED_FOLDER, INFERENCE_FILES, PLOT_FILES
 from memotions_hf.modeling.saving import render_card

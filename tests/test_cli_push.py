@@ -353,6 +353,34 @@ def test_a_name_that_is_taken_is_told_before_anything_is_pushed(hub: Hub) -> Non
     assert hub.repo(METRIC, "space") is None
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (TO_METRIC, (*TO_SPACE, "--space-name", "memotions-emotion"), METRIC),
+        (TO_SPACE, (*TO_METRIC, "--metric-name", "memotions"), SPACE),
+    ],
+)
+def test_the_metric_and_the_app_never_replace_each_other(
+    hub: Hub, first: tuple[str, ...], second: tuple[str, ...], name: str
+) -> None:
+    assert push(hub, *first).returncode == 0
+    before = hub.files(name, repo_type="space")
+    assert f"{name} is taken" in one_line(push(hub, *second))
+    assert hub.files(name, repo_type="space") == before
+    hub.clear()
+    both = ("--metric", *TO_SPACE, "--metric-name", "same", "--space-name", "same")
+    assert "memotions/same would be two things" in one_line(push(hub, *both))
+    assert hub.requests == []
+
+
+def test_private_is_checked_before_anything_is_pushed(hub: Hub) -> None:
+    assert push(hub, *TO_SPACE).returncode == 0
+    hub.clear()
+    line = one_line(push(hub, "--metric", *TO_SPACE, "--private"))
+    assert f"{SPACE} is there already and is public; nothing was pushed" in line
+    assert hub.repo(METRIC, "space") is None
+
+
 def test_what_was_not_pushed_is_named(hub: Hub) -> None:
     hub.faults.status(f"POST /api/spaces/{METRIC}/commit/", 403, message="no")
     line = one_line(push(hub, "--metric", *TO_SPACE))

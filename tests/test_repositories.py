@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_any_kind_of_repository(kind: str, hub: Hub, tmp_path: Path) -> None:
     }
     repository = open_repository(REPO, kind, space_sdk=space_sdk(kind))
     commit = repository.commit(files, message="First")
-    assert repository.has_changed(commit)
+    assert commit.oid != repository.head
     pushed = hub.files(REPO, repo_type=kind)
     assert pushed == {"README.md": CARD.encode(), "data/large.bin": bytes(10_000)}
     assert repository.url in str(commit)
@@ -80,7 +81,7 @@ def test_any_kind_of_repository(kind: str, hub: Hub, tmp_path: Path) -> None:
     hub.clear()
     again = open_repository(REPO, kind, space_sdk=space_sdk(kind))
     assert again.head == commit.oid
-    assert not again.has_changed(again.commit(files, message="Again"))
+    assert again.commit(files, message="Again").oid == again.head
     assert hub.uploads == []
 
 
@@ -99,7 +100,8 @@ def test_stale_files_go_and_others_stay(kind: str, hub: Hub) -> None:
 def test_only_deletions_are_a_commit_too(hub: Hub) -> None:
     hub.put(REPO, {"a.txt": "a", "b.txt": "b"})
     repository = open_repository(REPO)
-    assert repository.has_changed(repository.commit({"a.txt": b"a"}, message="-", stale=["*.txt"]))
+    commit = repository.commit({"a.txt": b"a"}, message="-", stale=["*.txt"])
+    assert commit.oid != repository.head
     assert hub.files(REPO) == {"a.txt": b"a"}
 
 
@@ -209,7 +211,7 @@ def test_who_may_not_create(kind: str, name: str, owner: str, words: str, hub: H
 
 @pytest.mark.parametrize("name", ["a/b/c", "bad name", "", "-x", "x" * 200, "owner/.."])
 def test_names_that_are_none(name: str, hub: Hub) -> None:
-    with pytest.raises(HubError, match="no repo id") as error:
+    with pytest.raises(HubError, match="no name of a repository") as error:
         open_repository(name)
     one_line(error)
     assert not [line for line in hub.requests if "/create" in line]
@@ -308,3 +310,24 @@ def test_what_the_hub_says_about_a_refusal(hub: Hub) -> None:
         repository.commit({"a.txt": b"a"}, message="A")
     one_line(error)
     assert not isinstance(error.value, HfHubHTTPError)
+
+
+@pytest.mark.parametrize("token", ["  ", "two words", "line\nbreak", "hf_s\u00e9cret"])
+def test_a_token_that_is_none_is_not_repeated(token: str) -> None:
+    with pytest.raises(InputError, match="no access token") as error:
+        open_repository(REPO, token=token)
+    assert token.strip() not in str(error.value) or not token.strip()
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (OSError(28, "No space left on device"), "on this machine .*No space left"),
+        (PermissionError(13, "Permission denied", "/cache"), "on this machine .*denied"),
+        (ConnectionResetError(104, "Connection reset by peer"), "check the network"),
+        (TimeoutError(110, "timed out"), "check the network"),
+        (OSError("Consistency check failed: file should be of size 3"), "did not arrive whole"),
+    ],
+)
+def test_a_full_disk_is_no_trouble_of_the_network(error: Exception, part: str) -> None:
+    assert re.search(part, explain(error))

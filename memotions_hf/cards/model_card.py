@@ -11,7 +11,13 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .. import __version__
 from ..errors import InputError
-from ..modeling.artifact import PLOT_FILES, TWIN_CODE_FILE, ArtifactConfig
+from ..modeling.artifact import (
+    PLOT_FILES,
+    TWIN_CODE_FILE,
+    TWIN_WEIGHTS_FILE,
+    WEIGHTS_FILE,
+    ArtifactConfig,
+)
 from .energy import estimate_energy, read_assumptions
 from .model_cost import energy_section, speed_section
 from .model_results import calibration_section, evaluation_section, headline, own_scores
@@ -26,6 +32,25 @@ _HUB_LICENSES = frozenset(
 _CARD_METRICS = (("macro_f1", "f1", "Macro-F1"), ("accuracy", "accuracy", "Accuracy"))
 _SPLITS = ("train", "validation", "test")
 _CONFUSION_PLOT, _CURVE_PLOT, _CALIBRATION_PLOT = PLOT_FILES
+_KERAS = Template("""\
+**With Keras and transformers**, without the Memotions package; no code of the repository is run:
+
+```python
+import keras
+from transformers import AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("$name", trust_remote_code=False)
+model = keras.saving.load_model("$keras_name")
+ids = tokenizer(["$example"], return_tensors="np", padding=True)["input_ids"]
+model.predict(ids)
+```
+
+A tokenizer needs no code of the repository; without `trust_remote_code=False` transformers may ask
+whether to run it, and wait for an answer.""")
+_WHOLE_FOLDER = (
+    "`EmotionClassifier.save_pretrained` writes a folder that Keras and transformers load without "
+    "this package."
+)
 _TRANSFORMERS = Template("""\
 **With transformers**, on torch:
 
@@ -45,8 +70,7 @@ def render_model_card(
     config: ArtifactConfig,
     metrics: Mapping[str, Any],
     *,
-    plots: Collection[str] = (),
-    twin: bool = False,
+    files: Collection[str] = (),
     repo_id: str | None = None,
 ) -> str:
     """Return the model card as Markdown with a YAML header.
@@ -55,8 +79,8 @@ def render_model_card(
         config: settings of the model.
         metrics: what ``metrics.json`` holds; every part may be missing, and its section then says
             so.
-        plots: which of :data:`~memotions_hf.modeling.artifact.PLOT_FILES` the folder holds.
-        twin: whether the folder holds the torch twin, which transformers loads.
+        files: what the folder holds; plots, and what other libraries load, are shown where they are
+            there.
         repo_id: the repository that the card is for, named in the examples.
 
     Raises:
@@ -64,7 +88,7 @@ def render_model_card(
     """
     try:
         metadata = _metadata(config, metrics)
-        text = _fill_template(config, metrics, plots, twin, repo_id)
+        text = _fill_template(config, metrics, files, repo_id)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(
             "the metrics have another form than memotions evaluate writes "
@@ -131,8 +155,7 @@ def _eval_results(evaluation: Mapping[str, Any]) -> Iterator[EvalResult]:
 def _fill_template(
     config: ArtifactConfig,
     metrics: Mapping[str, Any],
-    plots: Collection[str],
-    twin: bool,
+    files: Collection[str],
     repo_id: str | None,
 ) -> str:
     template = Template(resources.files(__package__).joinpath("model_card.md").read_text("utf-8"))
@@ -144,13 +167,13 @@ def _fill_template(
     text = template.substitute(
         title=_TITLE,
         name=name,
-        keras_name=f"hf://{repo_id}" if repo_id else name,
-        transformers=_transformers(name) if twin else "",
+        keras=_keras(name, repo_id) if WEIGHTS_FILE in files else "",
+        transformers=_transformers(name) if TWIN_WEIGHTS_FILE in files else _WHOLE_FOLDER,
         summary=f"{_architecture(config)}\n\n{headline(evaluation)}",
         data=_data(corpus),
-        procedure=_procedure(config, metrics, _CURVE_PLOT in plots),
-        evaluation=evaluation_section(evaluation, _chosen(_CONFUSION_PLOT, plots)),
-        calibration=calibration_section(evaluation, _chosen(_CALIBRATION_PLOT, plots)),
+        procedure=_procedure(config, metrics, _CURVE_PLOT in files),
+        evaluation=evaluation_section(evaluation, _chosen(_CONFUSION_PLOT, files)),
+        calibration=calibration_section(evaluation, _chosen(_CALIBRATION_PLOT, files)),
         speed=speed_section(speed, metrics.get("sizes") or {}),
         energy=energy_section(training, speed),
         max_length=f"{config.max_length:,}",
@@ -162,8 +185,13 @@ def _fill_template(
     return text.replace("\n\n\n\n", "\n\n")  # where a part is empty
 
 
-def _chosen(plot: str, plots: Collection[str]) -> str | None:
-    return plot if plot in plots else None
+def _chosen(plot: str, files: Collection[str]) -> str | None:
+    return plot if plot in files else None
+
+
+def _keras(name: str, repo_id: str | None) -> str:
+    keras_name = f"hf://{repo_id}" if repo_id else name
+    return _KERAS.substitute(name=name, keras_name=keras_name, example=_EXAMPLE)
 
 
 def _transformers(name: str) -> str:

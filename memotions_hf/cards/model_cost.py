@@ -14,8 +14,10 @@ _HOW_TO_MEASURE = "`python benchmarks/model_facts.py --model FOLDER` of the sour
 
 
 def format_size(size: float) -> str:
-    """Return a number of bytes as ``4.4 MB`` or ``38 kB``."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
+    """Return a number of bytes as ``4.4 MB``, ``38 kB`` or ``292 bytes``."""
+    if size >= 1e6:
+        return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e3:.0f} kB" if size >= 1e3 else f"{size:.0f} bytes"
 
 
 def speed_section(speed: Facts, sizes: Facts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..evaluation.names import (
+from .names import (
     KEYWORD_SYSTEM,
     LINEAR_SYSTEM,
     MAIN_SET,

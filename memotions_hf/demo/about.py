@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
+from ..cards.names import KEYWORD_SYSTEM, MAIN_SET, OPINION_SET
+from ..cards.names import MAIN_SYSTEM as SYSTEM
 from ..corpus.download import DATA_FOLDER
 from ..corpus.sources import EVALUATION_SOURCES, MERGED_SOURCES, SOURCES
 from ..errors import ModelLoadError
-from ..evaluation.names import KEYWORD_SYSTEM, MAIN_SET, OPINION_SET
-from ..evaluation.names import MAIN_SYSTEM as SYSTEM
 from ..modeling.artifact import (
     BUNDLED_FOLDER,
     CARD_FILE,

@@ -9,15 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..corpus.merge import Example, MergedCorpus, evaluation_examples
-from ..corpus.rows import read_source
-from ..corpus.sources import get_source
-from ..labels import LABEL2ID, LABELS, map_source_label
-from ..text import grouping_key
-from .baselines import KeywordRule, MajorityClass, System, TfidfSVC
-from .calibration import reliability_bins
-from .metrics import BOOTSTRAP_SAMPLES, CONFIDENCE, score
-from .names import (
+from ..cards.names import (
     EMOT_OFFICIAL_SET,
     KEYWORD_SYSTEM,
     LINEAR_SYSTEM,
@@ -26,6 +18,14 @@ from .names import (
     OPINION_FOUR_SET,
     OPINION_SET,
 )
+from ..corpus.merge import Example, MergedCorpus, evaluation_examples
+from ..corpus.rows import read_source
+from ..corpus.sources import get_source
+from ..labels import LABEL2ID, LABELS, map_source_label
+from ..text import grouping_key
+from .baselines import KeywordRule, MajorityClass, System, TfidfSVC
+from .calibration import reliability_bins
+from .metrics import BOOTSTRAP_SAMPLES, CONFIDENCE, score
 
 IntArray = npt.NDArray[np.int64]
 Progress = Callable[[str], None]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cards.model_card import render_model_card
+from ..cards.names import MAIN_SET, OPINION_SET
 from ..modeling.artifact import (
     CARD_FILE,
     INFERENCE_FILES,
@@ -19,7 +20,6 @@ from ..modeling.artifact import (
 )
 from ..modeling.saving import render_card, write_json
 from ..training.log import read_log
-from .names import MAIN_SET, OPINION_SET
 from .plots import plot_calibration, plot_confusion_matrix, plot_learning_curve
 
 _CONFUSION_PLOT, _CURVE_PLOT, _CALIBRATION_PLOT = PLOT_FILES

@@ -19,6 +19,7 @@ from ..modeling.artifact import (
     INFERENCE_FILES,
     ONNX_FILE,
     ArtifactConfig,
+    check_repo_name,
     check_subfolder,
     read_artifact_config,
     write_folder_atomically,
@@ -70,7 +71,7 @@ class EmotionClassifier:
 
     >>> clf = EmotionClassifier.from_pretrained()
     >>> clf("Hari ini aku gagal lagi")
-    [{'label': 'sad', 'score': 0.93}]
+    [{'label': 'sad', 'score': ...}]
 
     Texts are read up to the model's ``config.max_length`` tokens. A text without a letter, a digit
     or an emoji (blank, punctuation only, only a link or a mention) has nothing to read: alone it is
@@ -134,11 +135,7 @@ class EmotionClassifier:
         local = Path(name_or_path)
         if name_or_path and local.is_dir():  # an empty name would be the working directory
             return cls(local / check_subfolder(subfolder))
-        if isinstance(name_or_path, Path) or _is_path_only(name_or_path):
-            raise ModelLoadError(
-                f"there is no model folder {str(name_or_path)!r}; check the path, or name a "
-                "repository of the Hub as owner/name"
-            )
+        check_repo_name(name_or_path)
         from ..modeling.hub import commit_of, fetch_model_folder
 
         fetch = functools.partial(
@@ -522,8 +519,3 @@ def _bundled_folder() -> Path:
             "or train one: memotions train --recipe memotions-bilstm"
         )
     return BUNDLED_FOLDER
-
-
-def _is_path_only(name: str) -> bool:
-    """Tell whether a name can be no repo id ("owner/name") but only a path."""
-    return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") != 1

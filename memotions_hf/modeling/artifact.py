@@ -230,6 +230,21 @@ def _check_labels(path: Path, values: Mapping[str, Any]) -> None:
         )
 
 
+def check_repo_name(name: str | Path) -> None:
+    """Refuse what is no folder on this machine and cannot be a repository's ``owner/name`` either.
+
+    Raises:
+        ModelLoadError: it can only have been meant as a path.
+    """
+    text = str(name)
+    is_path = text.startswith((".", "/", "~")) or "\\" in text or text.count("/") != 1
+    if isinstance(name, Path) or is_path:
+        raise ModelLoadError(
+            f"there is no model folder {text!r}; check the path, or name a repository of the Hub "
+            "as owner/name"
+        )
+
+
 def check_subfolder(subfolder: str | None) -> PurePosixPath:
     """Return the path of a subfolder, which has to lie inside its folder or repository.
 

@@ -22,12 +22,13 @@ from huggingface_hub import CommitInfo, ModelHubMixin
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from .. import __version__
-from ..errors import InputError, ModelLoadError, require
+from ..errors import InputError, MissingExtraError, ModelLoadError, require
 from ..repositories import (
     LIBRARY,
     Content,
     Token,
     check_message,
+    check_token,
     explain,
     first_line,
     open_repository,
@@ -55,6 +56,7 @@ from .artifact import (
     TWIN_CODE_FILE,
     WEIGHTS_FILE,
     ArtifactConfig,
+    check_repo_name,
     check_subfolder,
     read_artifact_config,
     read_json,
@@ -97,18 +99,20 @@ def fetch_model_folder(
 
     Raises:
         ModelLoadError: there is no such folder or repository, or it cannot be reached or read.
+        InputError: ``token`` is none.
     """
     inside = check_subfolder(subfolder)
     local = Path(name_or_path)
     if name_or_path and local.is_dir():  # an empty name would be the working directory
         return local / inside
-    if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
-        raise ModelLoadError(f"there is no model folder {str(name_or_path)!r}; check the path")
+    check_repo_name(name_or_path)
+    name = str(name_or_path)
+    check_token(token)
     snapshot = functools.partial(
         huggingface_hub.snapshot_download,
-        name_or_path,
-        allow_patterns=[str(inside / name) for name in files],
-        revision=revision,
+        name,
+        allow_patterns=[str(inside / file) for file in files],
+        revision=revision or None,
         token=token,
         cache_dir=cache_dir,
         library_name=LIBRARY,
@@ -122,20 +126,19 @@ def fetch_model_folder(
         cached = None if force_download else _cached_copy(error, snapshot)
         if cached is None or not _is_whole(cached / inside, files):
             message = explain(error, revision, token)
-            raise ModelLoadError(f"cannot load {name_or_path!r}: {message}") from None
+            raise ModelLoadError(f"cannot load {name!r}: {message}") from None
         folder = cached / inside
-    _check_hashes(name_or_path, [folder / name for name in files])
+    _check_hashes(name, [folder / file for file in files])
     if not (folder / CONFIG_FILE).is_file():
-        where = f"{name_or_path!r}, revision {revision or 'main'!r}"
         if local_files_only or huggingface_hub.is_offline_mode():
-            raise ModelLoadError(
-                f"cannot load {where}: the network is switched off and the cache holds no whole "
-                "copy; allow the network"
+            why = (
+                "the network is switched off and the cache holds no whole copy; allow the network"
             )
-        raise ModelLoadError(
-            f"cannot load {where}: it holds no {inside / CONFIG_FILE}; name a repository that "
-            "push_to_hub has written"
-        )
+        else:
+            why = (
+                f"it holds no {inside / CONFIG_FILE}; name a repository that push_to_hub has written"
+            )
+        raise ModelLoadError(f"cannot load {name!r}, revision {revision or 'main'!r}: {why}")
     return folder
 
 
@@ -168,11 +171,13 @@ def _check_hashes(name: str, paths: Sequence[Path]) -> None:
         if not path.is_symlink() or not blob.is_file() or not _BLOB.fullmatch(blob.name):
             continue
         if hash_of(blob, git=len(blob.name) == 40) != blob.name:
-            path.unlink(missing_ok=True)
-            blob.unlink(missing_ok=True)
+            with suppress(OSError):  # a cache that may only be read
+                path.unlink(missing_ok=True)
+                blob.unlink(missing_ok=True)
+            left = f"; remove {blob}, and" if blob.exists() else ", and is removed from the cache;"
             raise ModelLoadError(
-                f"cannot load {name!r}: {path.name} was damaged on its way or on this disk, and "
-                "has been removed from the cache; load the model again"
+                f"cannot load {name!r}: {path.name} was damaged on its way or on this disk{left} "
+                "load the model again"
             )
 
 
@@ -194,10 +199,6 @@ def hash_of(path: Path, *, git: bool) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _looks_like_path(name: str) -> bool:
-    return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
 
 
 def push_model_folder(
@@ -232,6 +233,7 @@ def push_model_folder(
     Raises:
         ModelLoadError: the folder is incomplete.
         HubError: the Hub cannot be reached or refuses.
+        MissingExtraError: the repository holds Keras's weights, and the folder none.
         InputError: ``revision`` or ``commit_message`` cannot be used, or ``private`` was asked for
             and the repository is public.
     """
@@ -240,8 +242,15 @@ def push_model_folder(
     check_links(folder, ARTIFACT_FILES)
     read_artifact_config(folder)
     repository = open_repository(repo_id, revision=revision, private=private, token=token)
+    contents = _contents(folder, inside, repository.repo_id)
+    weights = str(inside / WEIGHTS_FILE)
+    if weights not in contents and weights in repository.list_files():
+        raise MissingExtraError(
+            f"{repository.repo_id} holds Keras's weights, and the new model has none to take their "
+            "place: pip install 'memotions-hf[train]', and push again"
+        )
     return repository.commit(
-        _contents(folder, inside, repository.repo_id),
+        contents,
         message=commit_message,
         stale=[str(inside / name) for name in ARTIFACT_FILES],
         create_pr=create_pr,
@@ -344,6 +353,7 @@ class KerasHubMixin(ModelHubMixin):
         Raises:
             HubError: the Hub cannot be reached or refuses.
             InputError: an argument cannot be used.
+            ModelLoadError: ``subfolder`` leads outside.
         """
         with tempfile.TemporaryDirectory() as name:
             self._save_pretrained(Path(name))
@@ -385,8 +395,7 @@ class MemotionsBiLSTM(KerasHubMixin):
             settings: what ``config.json`` will say.
             metrics: what ``metrics.json`` will say, and the model card is made from.
             training_log: a CSV file to save as ``training_log.csv``.
-            plots: PNG files to save under ``plots/``, named ``confusion_matrix.png`` and
-                ``learning_curve.png``.
+            plots: PNG files to save under ``plots/``, by the names that they have there.
 
         Raises:
             InputError: the tokenizer has more entries than the model, or a plot another name.

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, MissingExtraError, require
 from .artifact import (
+    ARTIFACT_FILES,
     CARD_FILE,
     CONFIG_FILE,
     COPIED_FILES,
     METADATA_FILE,
     METRICS_FILE,
     ONNX_FILE,
-    PLOT_FILES,
-    TWIN_WEIGHTS_FILE,
     WEIGHTS_FILE,
     ArtifactConfig,
     read_artifact_config,
@@ -35,18 +34,18 @@ if TYPE_CHECKING:
 
 
 def render_card(folder: Path, repo_id: str | None = None) -> str:
-    """Return the model card of a model folder, from its settings, metrics and plots."""
+    """Return the model card of a model folder, from its settings, metrics and other files.
+
+    Raises:
+        ModelLoadError: the folder cannot be read.
+        InputError: its metrics have another form than the evaluation writes.
+    """
     from ..cards.model_card import render_model_card
 
     metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
-    plots = [name for name in PLOT_FILES if (folder / name).is_file()]
-    return render_model_card(
-        read_artifact_config(folder),
-        metrics,
-        plots=plots,
-        twin=(folder / TWIN_WEIGHTS_FILE).is_file(),
-        repo_id=repo_id,
-    )
+    files = [name for name in ARTIFACT_FILES if (folder / name).is_file()]
+    settings = read_artifact_config(folder)
+    return render_model_card(settings, metrics, files=files, repo_id=repo_id)
 
 
 def add_keras_files(folder: Path) -> None:
@@ -89,6 +88,10 @@ def copy_files(source: Path, folder: Path) -> None:
     """Copy into an empty folder what is passed on of a model folder as it is.
 
     The torch twin is not: its code is this package's own, and is written anew.
+
+    Raises:
+        ModelLoadError: a file is missing, or leads out of its folder.
+        InputError: a file cannot be copied.
     """
     check_links(source, COPIED_FILES)
     for name in COPIED_FILES:
@@ -100,7 +103,11 @@ def copy_files(source: Path, folder: Path) -> None:
 
 
 def write_keras_files(model: keras.Model, settings: ArtifactConfig, folder: Path) -> None:
-    """Write what ``keras.saving.load_model(folder)`` reads, our own settings beside it."""
+    """Write what ``keras.saving.load_model(folder)`` reads, our own settings beside it.
+
+    Raises:
+        MissingExtraError: the ``train`` extra is not installed.
+    """
     keras = require("keras", "train")
     keras.saving.save_model(model, str(folder), zipped=False)
     assets = folder / "assets"

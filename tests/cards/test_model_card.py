@@ -14,7 +14,12 @@ from memotions_hf.cards.energy import read_assumptions
 from memotions_hf.cards.model_card import render_model_card
 from memotions_hf.errors import InputError
 from memotions_hf.labels import LABELS
-from memotions_hf.modeling.artifact import PLOT_FILES, ArtifactConfig
+from memotions_hf.modeling.artifact import (
+    ARTIFACT_FILES,
+    KERAS_FILES,
+    TWIN_FILES,
+    ArtifactConfig,
+)
 from memotions_hf.modeling.bilstm import BiLSTMConfig
 
 CONFIG = ArtifactConfig(
@@ -148,7 +153,7 @@ def test_metadata_and_model_index() -> None:
 
 
 def test_numbers_come_from_the_metrics() -> None:
-    card = render_model_card(CONFIG, METRICS, plots=PLOT_FILES, repo_id="someone/model")
+    card = render_model_card(CONFIG, METRICS, files=ARTIFACT_FILES, repo_id="someone/model")
     for expected in (
         "0.712 [0.701, 0.724]",  # ours on merged/test
         "0.654 [0.643, 0.666]",  # the linear model beside it
@@ -295,7 +300,7 @@ def test_the_ways_to_load_it_run(bundled_folder: Path) -> None:
     """As a reader would copy them, on the bundled model saved whole."""
     pytest.importorskip("keras", reason="needs the train extra")
     pytest.importorskip("transformers", reason="needs the transformers extra")
-    card = render_model_card(CONFIG, METRICS, twin=True, repo_id=str(bundled_folder))
+    card = render_model_card(CONFIG, METRICS, files=ARTIFACT_FILES, repo_id=str(bundled_folder))
     package, keras, transformers = snippets(card.replace("hf://", ""))
     best = []
     for snippet in (package, transformers):
@@ -321,12 +326,16 @@ def bundled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return EmotionClassifier.from_pretrained().save_pretrained(tmp_path_factory.mktemp("m") / "m")
 
 
-def test_transformers_is_shown_only_where_there_is_a_twin() -> None:
+def test_other_libraries_are_shown_only_where_they_can_load_it() -> None:
     without = render_model_card(CONFIG, METRICS)
-    assert len(snippets(without)) == 2
+    assert len(snippets(without)) == 1
+    assert "save_pretrained" in without
+    with_keras = render_model_card(CONFIG, METRICS, files=KERAS_FILES, repo_id="someone/model")
+    assert len(snippets(with_keras)) == 2
+    assert 'load_model("hf://someone/model")' in with_keras
     assert "trust_remote_code=True" not in without
     assert "\n\n\n" not in without
-    with_twin = render_model_card(CONFIG, METRICS, twin=True, repo_id="someone/model")
+    with_twin = render_model_card(CONFIG, METRICS, files=TWIN_FILES, repo_id="someone/model")
     assert 'model="someone/model", trust_remote_code=True' in with_twin
     for word in ("modeling_memotions.py", "revision="):
         assert word in with_twin

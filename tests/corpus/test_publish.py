@@ -490,7 +490,7 @@ def test_a_private_corpus_stays_private(hub: Hub, build: Path) -> None:
         ("fine_read", REPO, "a token that may write there"),
         ("write", "someone/corpus", "may not create anything under this name"),
         ("stranger", REPO, "may not create anything under this name"),
-        ("write", "a/b/c", "no repo id"),
+        ("write", "a/b/c", "no name of a repository"),
     ],
 )
 def test_what_the_hub_refuses_is_one_line(

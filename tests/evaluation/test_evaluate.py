@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from memotions_hf.cards.names import OPINION_FOUR_SET, OPINION_SET
 from memotions_hf.cards.tables import detail_table, macro_f1_table, per_class_table
 from memotions_hf.corpus import Row
 from memotions_hf.corpus.merge import MergeOptions, merge
@@ -15,7 +16,6 @@ from memotions_hf.evaluation.evaluate import (
     evaluate_systems,
 )
 from memotions_hf.evaluation.metrics import expected_calibration_error
-from memotions_hf.evaluation.names import OPINION_FOUR_SET, OPINION_SET
 from memotions_hf.evaluation.plots import (
     plot_calibration,
     plot_confusion_matrix,

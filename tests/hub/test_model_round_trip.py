@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ from support.small_models import TEXTS, small_model
 from transformers.utils import cached_file
 
 from memotions_hf import EmotionClassifier
-from memotions_hf.errors import HubError, InputError, MemotionsError, ModelLoadError
+from memotions_hf.errors import (
+    HubError,
+    InputError,
+    MemotionsError,
+    MissingExtraError,
+    ModelLoadError,
+)
 from memotions_hf.modeling.artifact import (
     CARD_FILE,
     INFERENCE_FILES,
@@ -618,9 +625,47 @@ def test_a_download_that_fails_leaves_nothing_bad(
     EmotionClassifier.from_pretrained(REPO, local_files_only=True)
 
 
-@pytest.mark.parametrize("loader", [EmotionClassifier, MemotionsBiLSTM])
+def test_a_cache_that_cannot_be_written(saved: Path, hub: Hub, tmp_path: Path) -> None:
+    hub.put(REPO, contents(saved))
+    (tmp_path / "cache").write_text("a file")
+    call = lambda: EmotionClassifier.from_pretrained(REPO, cache_dir=tmp_path / "cache")  # noqa: E731
+    assert "on this machine" in refused(call, hub, ModelLoadError)
+
+
+def test_a_damaged_file_that_cannot_be_removed_is_named(
+    saved: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.put(REPO, contents(saved))
+    path = (fetch_model_folder(REPO) / ONNX_FILE).resolve()
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    call = lambda: EmotionClassifier.from_pretrained(REPO, local_files_only=True)  # noqa: E731
+    message = refused(call, hub, ModelLoadError)
+    assert "model.onnx was damaged" in message
+    assert "; remove " in message
+
+
+def test_a_push_without_keras_takes_nothing_from_a_repository_that_has_it(
+    saved: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.put(REPO, contents(saved))
+    classifier = EmotionClassifier.from_pretrained(saved)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    hub.clear()
+    with pytest.warns(UserWarning, match="left out"):
+        message = refused(lambda: classifier.push_to_hub(REPO), hub, MissingExtraError)
+    assert "memotions-hf[train]" in message
+    assert hub.files(REPO) == contents(saved)
+    assert hub.uploads == []
+
+
+@both
 def test_a_connection_that_is_reset_is_no_trouble_with_a_copy_in_the_cache(
-    loader: type[EmotionClassifier] | type[MemotionsBiLSTM], saved: Path, hub: Hub
+    loader: Loader, saved: Path, hub: Hub
 ) -> None:
     hub.put(REPO, contents(saved))
     loader.from_pretrained(REPO)

@@ -51,7 +51,7 @@ def keras_load_model(repo: str, task: Task, **options: Any) -> Any:
 def auto_tokenizer(repo: str, _: Task, **options: Any) -> Any:
     from transformers import AutoTokenizer
 
-    # As the model card says: without the argument it asks, on the terminal and for 15 seconds,
+    # Without the argument it asks, on the terminal and for 15 seconds,
     # whether it may run the repository's code, though a tokenizer needs none of it.
     tokenizer: Any = AutoTokenizer.from_pretrained(repo, trust_remote_code=False, **options)
     return tokenizer(TEXT)["input_ids"]

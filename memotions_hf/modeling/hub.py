@@ -130,14 +130,9 @@ def fetch_model_folder(
         folder = cached / inside
     _check_hashes(name, [folder / file for file in files])
     if not (folder / CONFIG_FILE).is_file():
+        why = f"it holds no {inside / CONFIG_FILE}; name a repository that push_to_hub has written"
         if local_files_only or huggingface_hub.is_offline_mode():
-            why = (
-                "the network is switched off and the cache holds no whole copy; allow the network"
-            )
-        else:
-            why = (
-                f"it holds no {inside / CONFIG_FILE}; name a repository that push_to_hub has written"
-            )
+            why = "the network is switched off and the cache holds no whole copy; allow the network"
         raise ModelLoadError(f"cannot load {name!r}, revision {revision or 'main'!r}: {why}")
     return folder
 

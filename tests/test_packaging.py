@@ -112,7 +112,7 @@ def test_the_wheel_holds_no_pickle_and_no_training_weights(names: list[str]) -> 
 
 def test_inference_asks_for_no_training_library(metadata: Message) -> None:
     required = {re.split(r"[^\w-]", name)[0].lower() for name in base_requirements(metadata)}
-    inference = {"huggingface-hub", "numpy", "onnxruntime", "tokenizers"}
+    inference = {"httpx2", "huggingface-hub", "numpy", "onnxruntime", "tokenizers"}
     assert required == inference | {"bm25s", "pydantic", "safetensors"}  # and for suggestions
 
 

@@ -449,6 +449,7 @@ def test_every_tab_keeps_wcag_aa(visit, size, scheme):
     found: list[str] = []
 
     def check(name: str) -> None:
+        expect(page.locator("p.loading")).to_have_count(0)  # Gradio's own, while a part is fetched
         if SCREENSHOTS:
             page.screenshot(path=Path(SCREENSHOTS) / f"{size}-{scheme}-{name}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= VIEWPORTS[size][0], name

@@ -319,7 +319,7 @@ def explain(error: Exception, revision: str | None = None, token: Token = None) 
         if isinstance(error, kind):
             return message.format(revision=revision)
     secret = token if isinstance(token, str) else None
-    answer = _answer(error)
+    answer = answer_of(error)
     refusal = None if answer is None else _explain_refusal(answer, secret)
     if refusal is not None:
         return refusal
@@ -361,7 +361,7 @@ def _is_local(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is not None and not isinstance(error, network)
 
 
-def _answer(error: BaseException) -> HfHubHTTPError | None:
+def answer_of(error: BaseException) -> HfHubHTTPError | None:
     """Return the Hub's answer; the client wraps that to an upload in an error of another type."""
     for candidate in (error, error.__cause__):
         if isinstance(candidate, HfHubHTTPError):

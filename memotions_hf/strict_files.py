@@ -67,3 +67,25 @@ def read_bounded(path: Path, limit: int) -> bytes:
         raise
     except OSError as error:
         raise ModelLoadError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def read_json_object(path: Path, limit: int) -> dict[str, Any]:
+    """Read a JSON object, strictly.
+
+    Args:
+        path: the file.
+        limit: bytes at most.
+
+    Raises:
+        ModelLoadError: the file is missing, unreadable, larger, or holds no JSON object.
+    """
+    content = read_bounded(path, limit)
+    try:
+        value = parse_json(content)
+    except (ValueError, RecursionError) as error:
+        raise ModelLoadError(
+            f"{path} is not JSON, or was cut off ({error}); save or download the model again"
+        ) from None
+    if not isinstance(value, dict):
+        raise ModelLoadError(f"{path} must hold a JSON object, and holds a {type(value).__name__}")
+    return value

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from .errors import ModelLoadError
-from .strict_files import parse_json, read_bounded, shorten
+from .strict_files import read_json_object, shorten
 from .text import NORMALIZER_VERSION, PLACEHOLDERS, build_normalizer, to_valid_unicode
 
 PAD_TOKEN, UNK_TOKEN = "<pad>", "<unk>"
@@ -136,7 +136,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             another kind of tokenizer than ours.
     """
     path = folder / TOKENIZER_FILE
-    values = _parse(path, read_bounded(path, _MAX_TOKENIZER_BYTES))
+    values = read_json_object(path, _MAX_TOKENIZER_BYTES)
     _check_tokenizer(path, values)
     _check_tokenizer_config(folder / TOKENIZER_CONFIG_FILE)
     model = values["model"]
@@ -147,18 +147,6 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     tokenizer.add_special_tokens([PAD_TOKEN, UNK_TOKEN])
     _add_placeholders(tokenizer)
     return tokenizer
-
-
-def _parse(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        values = parse_json(content)
-    except (ValueError, RecursionError) as error:
-        raise ModelLoadError(
-            f"{path} is not a tokenizer file ({shorten(str(error))}); save or download it again"
-        ) from None
-    if not isinstance(values, dict):
-        raise ModelLoadError(f"{path} is not a tokenizer file: it holds no JSON object")
-    return values
 
 
 def _check_tokenizer(path: Path, values: Mapping[str, Any]) -> None:
@@ -217,7 +205,7 @@ def _check_tokenizer_config(path: Path) -> None:
     """Refuse what AutoTokenizer would run or look for; this package does not read the file."""
     if not path.is_file():
         return
-    values = _parse(path, read_bounded(path, _MAX_TOKENIZER_CONFIG_BYTES))
+    values = read_json_object(path, _MAX_TOKENIZER_CONFIG_BYTES)
     if "auto_map" in values or values.get("tokenizer_class") not in _TOKENIZER_CLASSES:
         raise ModelLoadError(
             f"{path} names other code to run: tokenizer_class "

@@ -224,14 +224,8 @@ def check_redistribution(folder: Path) -> None:
         InputError: rows of some sources may not be redistributed, or nobody has allowed it.
         CorpusError: a file cannot be read, or its rows do not say where they are from.
     """
-    found: set[tuple[str, str]] = set()
-    paths = sorted(folder.glob("*/*.parquet"))
-    if not paths:
-        raise InputError(f"{folder} holds no Parquet files; build it first: memotions corpus build")
-    for path in paths:
-        found |= _origins(path)
     refused = []
-    for name, terms in sorted(found):
+    for name, terms in sorted(_row_origins(folder)):
         source = SOURCES.get(name)
         if source is None or source.license != terms:
             raise CorpusError(
@@ -250,13 +244,20 @@ def check_redistribution(folder: Path) -> None:
 
 def row_licenses(folder: Path) -> list[str]:
     """Return the licences of the rows in a built folder, whose card can name only their mixture."""
-    pairs = {pair for path in folder.glob("*/*.parquet") for pair in _origins(path)}
-    return sorted({terms for _, terms in pairs})
+    return sorted({terms for _, terms in _row_origins(folder)})
 
 
 def _why_refused(source: Source) -> str:
     why = "forbids it" if source.redistribute == "no" else "does not clearly permit it"
     return f"{source.license} {why}"
+
+
+def _row_origins(folder: Path) -> set[tuple[str, str]]:
+    """Return the pairs of source and licence in the rows of a built folder."""
+    paths = sorted(folder.glob("*/*.parquet"))
+    if not paths:
+        raise InputError(f"{folder} holds no Parquet files; build it first: memotions corpus build")
+    return set().union(*map(_origins, paths))
 
 
 def _origins(path: Path) -> set[tuple[str, str]]:

@@ -24,6 +24,7 @@ from ..errors import HubError, InputError, MissingExtraError
 from ..folders import write_texts
 from ..repositories import (
     Repository,
+    answer_of,
     check_message,
     check_repo,
     explain,
@@ -290,16 +291,12 @@ def _set_secrets(repository: Repository, secrets: Mapping[str, str]) -> None:
             repository.api.add_space_secret(repository.repo_id, name, value)
         except Exception as error:  # whose message may repeat the secret
             failed = f"cannot push to {repository.repo_id!r}"
-            if _status(error) in (401, 403):  # for which there is a line of our own
+            answer = answer_of(error)
+            status = None if answer is None else answer.response.status_code
+            if status in (401, 403):  # for which there is a line of our own
                 raise HubError(f"{failed}: {explain(error, token=repository.api.token)}") from None
-            kind = f"status {_status(error)}" if _status(error) else type(error).__name__
+            kind = f"status {status}" if status else type(error).__name__
             raise HubError(
                 f"{failed}: the secret {name} was not taken ({kind}), and no file was pushed; try "
                 "again"
             ) from None
-
-
-def _status(error: Exception) -> int | None:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return error.response.status_code if isinstance(error, HfHubHTTPError) else None

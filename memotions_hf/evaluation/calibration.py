@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from .metrics import CALIBRATION_BINS, FloatArray, IntArray
+from .metrics import CALIBRATION_BINS, FloatArray, IntArray, confidence_bins
 
 Bin = dict[str, float | int]
 
@@ -26,9 +24,7 @@ def reliability_bins(
         Of each bin that holds a row, lowest first: its edges ``low`` and ``high``, its ``rows``,
         their mean ``confidence`` and their ``accuracy``.
     """
-    confidence = probabilities.max(1)
-    correct = probabilities.argmax(1) == y_true
-    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    confidence, correct, bin_of = confidence_bins(y_true, probabilities, bins)
     return [
         {
             "low": round(number / bins, 4),

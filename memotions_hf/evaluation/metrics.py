@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.floating[Any]]
 
 BOOTSTRAP_SAMPLES = 1000
@@ -44,6 +45,21 @@ def macro_f1(y_true: IntArray, y_pred: IntArray, num_labels: int) -> float:
     return float(f1[present].mean())
 
 
+def confidence_bins(
+    y_true: IntArray, probabilities: FloatArray, bins: int
+) -> tuple[FloatArray, BoolArray, IntArray]:
+    """Return of every row its confidence, whether it is right, and its bin, each of shape (n,).
+
+    Args:
+        y_true: class ids, shape (n,).
+        probabilities: shape (n, labels), rows sum to 1.
+        bins: bins of equal width over the probability of the predicted class.
+    """
+    confidence = probabilities.max(1)
+    correct = probabilities.argmax(1) == y_true
+    return confidence, correct, np.minimum((confidence * bins).astype(np.int64), bins - 1)
+
+
 def expected_calibration_error(
     y_true: IntArray, probabilities: FloatArray, bins: int = CALIBRATION_BINS
 ) -> float:
@@ -54,9 +70,7 @@ def expected_calibration_error(
         probabilities: shape (n, labels), rows sum to 1.
         bins: bins over the probability of the predicted class.
     """
-    confidence = probabilities.max(1)
-    correct = probabilities.argmax(1) == y_true
-    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    confidence, correct, bin_of = confidence_bins(y_true, probabilities, bins)
     gap = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(y_true))
 

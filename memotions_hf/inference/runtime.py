@@ -14,6 +14,7 @@ import onnxruntime as ort
 from ..errors import ModelLoadError
 from ..modeling.bilstm import INPUT_NAME, OUTPUT_NAME
 from ..modeling.onnx_graph import check_onnx, read_onnx_file
+from ..strict_files import shorten
 
 TOKEN_BUDGET = 32_768
 """Tokens of one batch at most, padding included: what a run may take does not grow with texts."""
@@ -71,7 +72,7 @@ class OnnxModel:
         except Exception as error:  # the library's own exception types share no base class
             raise ModelLoadError(
                 f"{path} cannot read the {vocab_size:,} entries of its tokenizer "
-                f"({_first_line(error)}); save the model again"
+                f"({shorten(str(error))}); save the model again"
             ) from None
         if probe.shape != (2, num_labels) or not np.allclose(probe.sum(axis=1), 1, atol=1e-3):
             raise ModelLoadError(
@@ -87,7 +88,9 @@ def _open_session(path: Path) -> Any:
     try:
         return ort.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's own exception types share no base class
-        raise ModelLoadError(f"{path} is damaged or no ONNX model ({_first_line(error)})") from None
+        raise ModelLoadError(
+            f"{path} is damaged or no ONNX model ({shorten(str(error))})"
+        ) from None
 
 
 def _options() -> Any:
@@ -108,9 +111,3 @@ def _available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _first_line(error: Exception) -> str:
-    """Return the beginning of a library's message, which may run over many lines."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:160]

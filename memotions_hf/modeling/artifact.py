@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import InputError, ModelLoadError
 from ..labels import ID2LABEL, LABEL2ID, LABELS
-from ..strict_files import parse_json, read_bounded, shorten
+from ..strict_files import read_json_object, shorten
 from ..text import NORMALIZER_VERSION
 from ..tokenization import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from .bilstm import MODEL_TYPE, BiLSTMConfig
@@ -161,16 +161,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ModelLoadError: the file is missing, unreadable, very large, or holds no JSON object.
     """
-    content = read_bounded(path, _MAX_JSON_BYTES)
-    try:
-        value = parse_json(content)
-    except (ValueError, RecursionError) as error:
-        raise ModelLoadError(
-            f"{path} is not JSON, or was cut off ({error}); save or download the model again"
-        ) from None
-    if not isinstance(value, dict):
-        raise ModelLoadError(f"{path} must hold a JSON object, and holds a {type(value).__name__}")
-    return value
+    return read_json_object(path, _MAX_JSON_BYTES)
 
 
 def read_artifact_config(folder: Path) -> ArtifactConfig:

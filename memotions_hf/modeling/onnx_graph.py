@@ -9,7 +9,7 @@ training only, and is slow to import.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..errors import ModelLoadError
 from ..labels import LABELS
-from ..strict_files import read_bounded
+from ..strict_files import read_bounded, shorten
 from .bilstm import INPUT_NAME, OUTPUT_NAME, BiLSTMConfig
 
 Array = npt.NDArray[Any]
@@ -202,7 +202,7 @@ def check_onnx(path: Path, content: bytes) -> dict[str, Array]:
     if (inputs, outputs) != ([INPUT_NAME], [OUTPUT_NAME]):
         raise ModelLoadError(
             f"{path} is not a Memotions model: it must turn {INPUT_NAME!r} (int64) into "
-            f"{OUTPUT_NAME!r}, and has inputs {_shorten(inputs)} and outputs {_shorten(outputs)}"
+            f"{OUTPUT_NAME!r}, and has inputs {shorten(inputs)} and outputs {shorten(outputs)}"
         )
     try:
         return _match(nodes, arrays)
@@ -222,7 +222,7 @@ def _match(nodes: Mapping[str, Node], arrays: Mapping[str, Array]) -> dict[str, 
     shapes = weight_shapes(config)
     for name in [*nodes, *plan.nodes]:
         if nodes.get(name) != plan.nodes.get(name):
-            raise ValueError(f"its node {_shorten(name)} is another one, or is missing")
+            raise ValueError(f"its node {shorten(name)} is another one, or is missing")
     for name in [*stored, *shapes, *plan.constants]:
         array = arrays.get(stored.get(name, ""))
         if name not in shapes:
@@ -231,7 +231,7 @@ def _match(nodes: Mapping[str, Node], arrays: Mapping[str, Array]) -> dict[str, 
             kind = "f2" if name in halves else "f4"
             fits = array is not None and array.shape == shapes[name] and array.dtype == kind
         if not fits:
-            raise ValueError(f"its array {_shorten(name)} is another one, or is missing")
+            raise ValueError(f"its array {shorten(name)} is another one, or is missing")
     return {name: arrays[stored[name]] for name in shapes}
 
 
@@ -276,7 +276,7 @@ def _unique(items: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     result: dict[str, Value] = {}
     for name, value in items:
         if name in result:
-            raise ValueError(f"it has {_shorten(name)} twice")
+            raise ValueError(f"it has {shorten(name)} twice")
         result[name] = value
     return result
 
@@ -299,7 +299,7 @@ def _read_attribute(content: memoryview) -> tuple[str, Attribute]:
     elif kind == _INTS:
         value = tuple(_signed(number) for number in attribute.get(8, []))
     else:
-        raise ValueError(f"its attribute {_shorten(name)} is of kind {kind}")
+        raise ValueError(f"its attribute {shorten(name)} is of kind {kind}")
     return name, value
 
 
@@ -308,7 +308,7 @@ def _read_tensor(content: memoryview) -> tuple[str, Array]:
     name, shape = _text(tensor, 8), tensor.get(1, [])
     dtype, values = _DATA_TYPES.get(_only(tensor, 2)), _only(tensor, 9)
     if dtype is None or math.prod(shape) * dtype.itemsize != len(values):
-        raise ValueError(f"its array {_shorten(name)} has a size or type that does not fit")
+        raise ValueError(f"its array {shorten(name)} has a size or type that does not fit")
     return name, np.frombuffer(values, dtype).reshape(shape)
 
 
@@ -377,7 +377,3 @@ def _text(message: Mapping[int, list[Any]], number: int) -> str:
 
 def _decode(content: memoryview) -> str:
     return str(content, "utf-8")
-
-
-def _shorten(value: str | Sequence[str]) -> str:
-    return repr(value)[:100]

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,12 @@ from support.space import CHROMIUM_OPTIONS, RunningSpace, chromium, free_port, r
 pytest.importorskip("gradio", reason="the space extra is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="the dev extra is not installed")
 expect = sync_api.expect
+
+PATIENCE = 60.0
+"""Seconds that a busy machine is given for anything that is waited for."""
+expect.set_options(timeout=PATIENCE * 1000)
+QUESTIONS = 3
+"""What a page asks for an entry: its emotions, a suggestion, and what was reached with it."""
 
 VIEWPORTS = {"phone": (390, 844), "desktop": (1440, 900)}
 ENTRY = (
@@ -71,6 +79,7 @@ def visit(browser: Any, space: RunningSpace) -> Iterator[Any]:
         # An English browser: the app speaks Indonesian all the same.
         options = {"locale": "en-US", "timezone_id": "Asia/Jakarta", **options}
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
         page = context.new_page()
         if strict:
@@ -99,11 +108,49 @@ def write(page: Any, entry: str) -> None:
     page.locator("#mm-read").click()
 
 
+def wait_until(page: Any, condition: Callable[[], bool]) -> None:
+    """Wait for what no locator can tell."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)  # unlike time.sleep, it lets the page's events come in
+
+
+@contextmanager
+def answered(page: Any, questions: int) -> Iterator[None]:
+    """Wait until what a page asks meanwhile, so many questions at least, has been answered."""
+    asked: list[str] = []
+    under_way: list[Any] = []
+
+    def begin(request: Any) -> None:
+        if "/queue/" in request.url:
+            under_way.append(request)
+            asked.extend(["question"] * request.url.endswith("/queue/join?"))
+
+    def end(request: Any) -> None:
+        if request in under_way:
+            under_way.remove(request)
+
+    listeners = {"request": begin, "requestfinished": end, "requestfailed": end}
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    yield
+    wait_until(page, lambda: len(asked) >= questions and not under_way)
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+
+
+def write_and_wait(page: Any, entry: str) -> None:
+    """Write an entry and wait until all of it has been dealt with, well or badly."""
+    before = int(page.evaluate("document.body.dataset.mmRead ?? 0"))
+    with answered(page, QUESTIONS):
+        write(page, entry)
+        expect(page.locator("body")).to_have_attribute("data-mm-read", str(before + 1))
+
+
 def read_answer(page: Any, entry: str) -> None:
     """Write an entry and wait for all of its answer."""
-    before = int(page.evaluate("document.body.dataset.mmRead ?? 0"))
-    write(page, entry)
-    expect(page.locator("body")).to_have_attribute("data-mm-read", str(before + 1))
+    write_and_wait(page, entry)
     expect(page.locator("#mm-votes")).to_be_visible()
     expect(page.locator(".mm-cursor")).to_have_count(0)
 
@@ -197,7 +244,7 @@ def test_the_keyboard_alone_is_enough(visit):
 def test_a_crisis_gets_the_safety_card_and_nothing_cheerful(visit, size):
     page = visit(size)
     read_answer(page, "Hari ini senang sekali bertemu teman lama.")
-    write(page, CRISIS)
+    write_and_wait(page, CRISIS)
     card = page.locator(".mm-safety")
     expect(card).to_be_visible()
     links = card.locator("a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
@@ -224,13 +271,12 @@ def test_a_kept_entry_names_what_it_reached_and_one_that_is_not_kept_does_not(vi
     page = visit("phone")
     page.locator("#mm-keep input").uncheck()
     read_answer(page, ENTRY)
-    page.wait_for_timeout(300)
     expect(page.locator("#mm-awards")).to_have_text("")
     page.locator("#mm-keep input").check()
     read_answer(page, ENTRY)
     expect(page.locator("#mm-awards")).to_contain_text("Langkah pertama")
     # Nothing cheerful stays beside the safety card, nor comes with it.
-    write(page, CRISIS)
+    write_and_wait(page, CRISIS)
     expect(page.locator(".mm-safety")).to_be_visible()
     expect(page.locator("#mm-awards")).not_to_contain_text("Langkah pertama")
 
@@ -256,12 +302,13 @@ def test_a_vote_stays_in_the_browser(visit):
     page = visit()
     read_answer(page, ENTRY)
     sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url))
-    page.locator("#mm-up").click()
-    expect(page.locator("#mm-voted .mm-status")).to_contain_text("browser ini saja")
-    page.wait_for_timeout(300)
+    page.on("request", lambda request: sent.append(f"{request.url} {request.post_data or ''}"))
+    with answered(page, 1):
+        page.locator("#mm-up").click()
+        expect(page.locator("#mm-voted .mm-status")).to_contain_text("browser ini saja")
     # The drawing is made anew, from dates and emotions; the vote is in none of it.
-    assert not [url for url in sent if "vote" in url]
+    assert [request for request in sent if '"points"' in request]
+    assert not [request for request in sent if "vote" in request]
     open_tab(page, "Perjalanan")
     expect(entries(page).first).to_contain_text("saran membantu")
 
@@ -295,6 +342,7 @@ def test_the_history_outlives_a_reload_and_a_restart_of_the_server(
     with running_space(folder) as first:
         page = visit(url=first.url, strict=False)  # the server goes away while the page is open
         read_answer(page, ENTRY)
+        expect(page.locator("#mm-kept .mm-status")).to_contain_text("Tersimpan")
         page.reload()
         open_tab(page, "Perjalanan")
         expect(entries(page)).to_have_count(1)
@@ -375,7 +423,9 @@ def test_nothing_is_lost_between_two_tabs(visit):
     other = page.context.new_page()
     other.goto(page.url)
     expect(other.locator("#mm-entry textarea")).to_be_visible()
+    other.evaluate("addEventListener('storage', () => { window.told = true })")
     read_answer(page, "Aku senang hari ini.")
+    other.wait_for_function("window.told")
     read_answer(other, "Sedih sekali rasanya.")
     expect(other.locator("#mm-kept .mm-status")).to_contain_text("Muat ulang")
     other.reload()
@@ -410,7 +460,7 @@ def test_the_server_draws_without_the_texts(visit):
 
 def test_it_speaks_indonesian_until_english_is_asked_for(visit):
     page = visit("phone")
-    assert page.evaluate("document.documentElement.lang") == "id"
+    expect(page.locator("html")).to_have_attribute("lang", "id")
     expect(page.locator("#mm-read")).to_have_text("Baca perasaanku")
     read_answer(page, ENTRY)
     page.get_by_text("EN", exact=True).click()
@@ -418,7 +468,7 @@ def test_it_speaks_indonesian_until_english_is_asked_for(visit):
     expect(page.locator("#mm-answer")).to_contain_text("What your words seem to say")
     visible = page.locator("#mm-answer").inner_text()
     assert "Yang terbaca" not in visible
-    assert page.evaluate("document.documentElement.lang") == "en"
+    expect(page.locator("html")).to_have_attribute("lang", "en")
     page.reload()
     expect(page.locator("#mm-read")).to_have_text("Read my feelings")
     open_tab(page, "Journey")
@@ -432,8 +482,10 @@ def test_it_speaks_indonesian_until_english_is_asked_for(visit):
 def test_light_and_dark_by_the_system_and_by_the_button(visit):
     page = visit(color_scheme="dark")
     background = "getComputedStyle(document.body).backgroundColor"
+    expect(page.locator("body.dark")).to_have_count(1)
     dark = page.evaluate(background)
     page.locator("#mm-theme").click()
+    expect(page.locator("body.dark")).to_have_count(0)
     light = page.evaluate(background)
     assert dark != light
     page.reload()
@@ -461,7 +513,7 @@ def test_every_tab_keeps_wcag_aa(visit, size, scheme):
             found.append(f"{name}: {violation['id']}: {where}")
 
     check("empty")
-    write(page, CRISIS)
+    write_and_wait(page, CRISIS)
     expect(page.locator(".mm-safety")).to_be_visible()
     check("crisis")
     read_answer(page, ENTRY)
@@ -527,11 +579,7 @@ def test_work_that_is_cancelled_leaves_nothing_behind(visit, space):
     page.locator("#mm-cancel").click()
     expect(page.locator("#mm-result")).to_contain_text("Dibatalkan")
     expect(page.locator("#mm-cancel")).to_be_hidden()
-    for _ in range(50):
-        if not files_with(space.folder, SECRET_WORD):
-            break
-        page.wait_for_timeout(100)
-    assert files_with(space.folder, SECRET_WORD) == []
+    wait_until(page, lambda: files_with(space.folder, SECRET_WORD) == [])
 
 
 # About the model
@@ -568,9 +616,9 @@ def files_with(folder: Path, word: str) -> list[str]:
 def test_no_word_of_an_entry_stays_on_the_server(visit, space):
     page = visit()
     read_answer(page, f"Aku takut sekali, {SECRET_WORD} terus.")
-    write(page, f"{CRISIS}, {SECRET_WORD}")
+    write_and_wait(page, f"{CRISIS}, {SECRET_WORD}")
     expect(page.locator(".mm-safety")).to_be_visible()
-    write(page, f"{SECRET_WORD} " * 3000)
+    write_and_wait(page, f"{SECRET_WORD} " * 3000)
     expect(page.locator("#mm-answer .mm-error, #mm-answer .mm-card").first).to_be_visible()
     open_tab(page, "Perjalanan")
     bring_back(page, "a.json", json.dumps({"app": "memotions", "entries": [SECRET_WORD]}))
@@ -580,7 +628,7 @@ def test_no_word_of_an_entry_stays_on_the_server(visit, space):
     page.locator("#mm-start").click()
     expect(page.locator("#mm-download")).to_be_visible()
     # Only the result waits for its download, and nothing of it is in the log.
-    assert files_with(space.folder, SECRET_WORD) == ["a-memotions.csv"]
+    wait_until(page, lambda: files_with(space.folder, SECRET_WORD) == ["a-memotions.csv"])
     assert "Traceback" not in space.log.read_text(encoding="utf-8")
 
 
@@ -599,7 +647,7 @@ def test_gemini_writes_and_a_gemini_that_hangs_holds_up_nothing(visit, monkeypat
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "loopback")
     with VertexServer() as gemini:
         config = GeminiConfig(
-            "loopback", Credentials(token=TOKEN), base_url=gemini.url, timeout=4.0, pause=0.0
+            "loopback", Credentials(token=TOKEN), base_url=gemini.url, timeout=10.0, pause=0.0
         )
         with Service(make_engine=lambda: GeminiEngine(config)) as service:
             app = build(service)
@@ -611,16 +659,14 @@ def test_gemini_writes_and_a_gemini_that_hangs_holds_up_nothing(visit, monkeypat
                 expect(page.locator("#mm-suggestion")).to_contain_text("Ditulis oleh Gemini")
                 gemini.usual = "hang"
                 write(page, "Takut sekali, besok ujian matematika.")
-                expect(page.locator("#mm-answer")).to_contain_text("takut", timeout=2000)
+                expect(page.locator("#mm-answer")).to_contain_text("takut")
+                wait_until(page, lambda: gemini.busy == 1)  # Gemini is still being waited for
                 expect(page.locator("#mm-suggestion")).not_to_contain_text("Ditulis oleh")
-                expect(page.locator("#mm-suggestion")).to_contain_text(
-                    "terlalu lama menjawab", timeout=15_000
-                )
+                expect(page.locator("#mm-suggestion")).to_contain_text("terlalu lama menjawab")
                 # A crisis is never sent.
                 asked = len(gemini.requests)
-                write(page, CRISIS)
+                write_and_wait(page, CRISIS)
                 expect(page.locator(".mm-safety")).to_be_visible()
-                page.wait_for_timeout(500)
                 assert len(gemini.requests) == asked
             finally:
                 app.close()

@@ -58,7 +58,7 @@ def address() -> Iterator[str]:
 def from_elsewhere(**options: Any) -> httpx.AsyncClient:
     """A client whose address uvicorn does not trust, as it trusts 127.0.0.1."""
     transport = httpx.AsyncHTTPTransport(local_address="127.0.1.5")
-    return httpx.AsyncClient(transport=transport, **options)
+    return httpx.AsyncClient(transport=transport, **{**options, "timeout": 120})
 
 
 def in_session(

@@ -347,10 +347,10 @@ def snippets(space: Path, language: str, url: str) -> list[str]:
 def test_the_space_answers_in_a_fresh_environment(running: str) -> None:
     from gradio_client import Client
 
-    client = Client(running, verbose=False)
+    client = Client(running, verbose=False, httpx_kwargs={"timeout": SECONDS})
     answer = client.predict("Senang banget, akhirnya lulus ujian!", 0.2, api_name="/predict")
     assert answer["emotions"][0]["label"] == "happy"
-    with urllib.request.urlopen(running, timeout=30) as page:
+    with urllib.request.urlopen(running, timeout=SECONDS) as page:
         assert b"Memotions" in page.read()
 
 

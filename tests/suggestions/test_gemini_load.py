@@ -17,8 +17,8 @@ from memotions_hf.suggestions.gemini import GeminiConfig, GeminiEngine
 from memotions_hf.suggestions.prompt import SYSTEM_INSTRUCTION
 
 CALLS = 200
-TIMEOUT = 8.0  # two hundred answers cost one core some three seconds
-MARGIN = 0.8
+TIMEOUT = 25.0  # two hundred answers cost one core some three seconds, where it is free
+MARGIN = 10.0
 FAULTS: tuple[Behaviour, ...] = (429, 503, 500, "hang", "cut", "blocked_prompt", "malformed_json")
 ENTRY = "Aku nunggu temanku di halte tiga jam dan dia nggak datang juga. Kesal. Catatan ke-{}."
 LOCAL = (
@@ -42,7 +42,7 @@ def threads() -> set[threading.Thread]:
     return {t for t in threading.enumerate() if "process_request_thread" not in t.name}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
@@ -81,7 +81,11 @@ def test_two_hundred_at_once_with_faults() -> None:
             credentials=Credentials(token=TOKEN),
             base_url=server.url,
             timeout=TIMEOUT,
+            connect_timeout=TIMEOUT,
             retry_delay=0.1,
+            # Faults are told at once, and good answers only after their pauses: on a busy machine
+            # faults alone may end before the last call begins.
+            failures_before_pause=CALLS,
         )
         before = threads()
         engine = GeminiEngine(config, fallback=Embedded())
@@ -101,6 +105,6 @@ def test_two_hundred_at_once_with_faults() -> None:
         assert last.text == (LOCAL if last.fallback else GOOD)
     reasons = Counter(stream[-1].fallback for stream, _ in answers)
     assert reasons[None] >= CALLS * 0.8
-    assert set(reasons) <= {None, "timeout", "unavailable", "quota", "blocked", "error", "paused"}
+    assert set(reasons) <= {None, "timeout", "unavailable", "quota", "blocked", "error"}
     assert reasons["blocked"] >= 3
     assert reasons["unavailable"] >= 6

@@ -60,7 +60,9 @@ from memotions_hf.suggestions.tuning_data import (
 )
 
 BUCKET = "memotions-pairs"
-QUICK = Waiting(poll=0.01, give_up=0.15, upload=0.2)
+PATIENT = Waiting(poll=0.01, give_up=60.0, upload=60.0)
+HURRIED = Waiting(upload=0.2)
+"""Where nobody answers."""
 FORBIDDEN = Reply(403, "The caller has no permission.")
 
 
@@ -124,7 +126,7 @@ def options(**changes: Any) -> TuningOptions:
 class Runner:
     """Runs in one folder, keeping what was said and shown."""
 
-    def __init__(self, folder: Path, server: TuningServer, waiting: Waiting = QUICK) -> None:
+    def __init__(self, folder: Path, server: TuningServer, waiting: Waiting = PATIENT) -> None:
         self.folder, self.server, self.waiting = folder, server, waiting
         self.cloud = cloud_of(server)
         self.said: list[str] = []
@@ -148,6 +150,25 @@ class Runner:
 
     def files(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("memotions_hf.suggestions.tuning.time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -390,7 +411,7 @@ def test_progress_is_shown_as_far_as_google_tells_it(
     assert (running.step, running.steps, running.epochs) == (STEPS, STEPS, 3)
     assert running.loss == pytest.approx(TRAIN_LOSS[STEPS])
     assert running.elapsed is not None
-    assert 0 <= running.elapsed < 60
+    assert 0 <= running.elapsed < 3600
 
 
 def test_the_same_command_goes_on_with_its_job(
@@ -534,6 +555,7 @@ def test_a_passing_failure_while_following_is_borne(
     assert troubles[1:] == ["oops", "slow down"]
 
 
+@pytest.mark.usefixtures("clock")
 def test_two_short_failures_are_no_lasting_one(runner: Runner) -> None:
     name = runner.server.add_job()
     runner.server.states = deque(["RUNNING", "SUCCEEDED"])
@@ -543,13 +565,15 @@ def test_two_short_failures_are_no_lasting_one(runner: Runner) -> None:
 
 
 def test_a_lasting_failure_ends_the_following_with_a_way_back(
-    runner: Runner, storage: CloudStorage, data: TuningData
+    runner: Runner, storage: CloudStorage, data: TuningData, clock: Clock
 ) -> None:
     runner.server.plans["get"].extend([CUT] * 200)
+    runner.waiting = Waiting(poll=60.0, give_up=600.0)
     line = refusal(lambda: runner.tune(data))
-    assert f"no answer about {JOB} for 0 minutes" in line
+    assert clock.now == 600
+    assert f"no answer about {JOB} for 10 minutes" in line
     assert f"memotions tune --resume {JOB}" in line
-    assert len(runner.server.looks) > 2
+    assert len(runner.server.looks) == 11
     runner.server.plans["get"].clear()
     assert runner.tune(data).endpoint == ENDPOINT
     assert len(runner.server.creations) == 1
@@ -664,6 +688,7 @@ def test_a_bucket_that_may_not_be_written_to_is_named(
 def test_a_network_that_is_down_is_said(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, data: TuningData
 ) -> None:
+    runner.waiting = HURRIED
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
     line = refusal(lambda: runner.tune(data))
     assert line.startswith(f"opening gs://{BUCKET} failed: Google cannot be reached (")
@@ -766,5 +791,5 @@ def test_credentials_without_a_token_are_said(vertex: TuningServer, runner: Runn
     from google.oauth2.credentials import Credentials
 
     cloud = GoogleCloud(PROJECT, LOCATION, Credentials(token=None), vertex.url)
-    line = refusal(lambda: TuningRun(runner.folder, cloud, waiting=QUICK).resume(JOB))
+    line = refusal(lambda: TuningRun(runner.folder, cloud, waiting=PATIENT).resume(JOB))
     assert "Google does not take the credentials" in line

@@ -25,7 +25,7 @@ CHROMIUM_OPTIONS = (
     "--disable-sync",
     "--disable-quic",
 )
-START_SECONDS = 60
+START_SECONDS = 300
 
 
 def chromium() -> str:
@@ -83,7 +83,7 @@ def running_space(
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

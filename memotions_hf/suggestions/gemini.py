@@ -15,7 +15,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
@@ -250,7 +250,8 @@ class GeminiEngine(SuggestionEngine):
         try:
             return (yield from self._show(request, call, deadline))
         finally:
-            future.cancel()  # of no effect on a call that has ended
+            call.abandoned = True
+            self._loop.cancel_later(future, _GRACE)  # of no effect on a call that has ended
             self._budget.settle(estimate, call.tokens)
 
     def _show(
@@ -319,9 +320,8 @@ class GeminiEngine(SuggestionEngine):
                 call.tokens = 0
             return not call.has_text and _is_transient(error)
         finally:
-            for response in opened:
-                with suppress(Exception):
-                    await response.aclose()
+            # Shielded: a call that is cancelled while it closes would keep its connection for ever.
+            await asyncio.shield(_close_all(opened))
 
     async def _read(self, call: _Call) -> FallbackReason | None:
         """Read one answer to its end."""
@@ -339,6 +339,9 @@ class GeminiEngine(SuggestionEngine):
             if chunk.text:
                 call.has_text = True
                 call.pieces.put(chunk.text)
+            # A connection that is cancelled while it is read may never be given back.
+            if call.abandoned:
+                break
         if blocked:
             return "blocked"
         return _reason_of_finish(finish, call.has_text)
@@ -406,6 +409,8 @@ class _Call:
     """What was billed; None while nobody has said."""
     failure: FallbackReason | None = None
     """What the latest attempt failed of."""
+    abandoned: bool = False
+    """Nobody waits for what is still to come."""
 
     @property
     def estimated_tokens(self) -> int:
@@ -577,6 +582,12 @@ class _LoopThread:
             assert self._loop is not None
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
+    def cancel_later(self, future: Future[Any], seconds: float) -> None:
+        """Cancel what has not ended by itself after some time, which is not waited for."""
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.call_later, seconds, future.cancel)
+
     def _start(self) -> None:
         self._loop = asyncio.new_event_loop()
         # Our own, since closing must not wait for a name server or a token server that hangs.
@@ -605,6 +616,12 @@ class _LoopThread:
         executor.shutdown(wait=False, cancel_futures=True)
         if not thread.is_alive():
             loop.close()
+
+
+async def _close_all(responses: Sequence[Any]) -> None:
+    for response in responses:
+        with suppress(Exception):
+            await response.aclose()
 
 
 async def _end_all(farewell: Any) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,16 @@ SUBWORD_PREFIX = "##"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _ALPHABET_SIZE = 400
+
+# No step of the normaliser looks across a space but the telephone numbers, which begin with a digit
+# of their own: a word without digits, or with one after its letters ("teman2"), is read alike
+# wherever it stands. White space other than the space, marks that combine with what stands before
+# them, and scripts that nobody looked at are left out.
+_SELF_CONTAINED = re.compile(
+    r"[!-/:-~\u2013\u2014\u2018-\u201f\u2026\u2600-\u27bf\ufe0f\U0001f300-\U0001faff]{1,60}"
+    r"|[A-Za-z]{1,40}[0-9]"
+)
+_MAX_REMEMBERED = 200_000
 
 _FIXED_PARTS = ("normalizer", "pre_tokenizer", "model", "added_tokens")
 # The second is what transformers 5 writes in place of the first.
@@ -229,6 +241,49 @@ def encode_batch(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) ->
         [UNK_ID if token_id == PAD_ID else token_id for token_id in row] if PAD_ID in row else row
         for row in rows
     ]
+
+
+class RememberingEncoder:
+    """Encodes texts exactly as :func:`encode_batch` does, several times faster.
+
+    Nearly all of that function's time goes into normalising, and most words of most texts are plain
+    ones that are read alike wherever they stand. Their ids are remembered one by one; a text with
+    anything else in it is encoded whole. What is remembered are single words without their order,
+    at most 200,000 of them, in this object alone.
+
+    Args:
+        tokenizer: a tokenizer of :func:`train_tokenizer`.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: dict[str, list[int]] = {"": []}
+
+    def __call__(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
+        """Return the ids of raw texts, each cut to ``max_length`` and none of them padding."""
+        self._learn(texts)
+        rows = [self._from_memory(text, max_length) for text in texts]
+        others = [position for position, row in enumerate(rows) if row is None]
+        encoded = encode_batch(self._tokenizer, [texts[at] for at in others], max_length)
+        for position, row in zip(others, encoded, strict=True):
+            rows[position] = row
+        return [row for row in rows if row is not None]
+
+    def _from_memory(self, text: str, max_length: int) -> list[int] | None:
+        try:
+            return list(chain.from_iterable(map(self._ids.__getitem__, text.split(" "))))[
+                :max_length
+            ]
+        except KeyError:
+            return None
+
+    def _learn(self, texts: Sequence[str]) -> None:
+        if len(self._ids) > _MAX_REMEMBERED:
+            self._ids = {"": []}
+        new = set(chain.from_iterable(text.split(" ") for text in texts)).difference(self._ids)
+        plain = [word for word in new if _SELF_CONTAINED.fullmatch(word)]
+        for word, ids in zip(plain, encode_batch(self._tokenizer, plain, 100), strict=True):
+            self._ids[word] = ids
 
 
 def pad_batch(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:

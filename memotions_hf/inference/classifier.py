@@ -25,9 +25,15 @@ from ..modeling.artifact import (
     write_folder_atomically,
 )
 from ..text import PLACEHOLDERS
-from ..tokenization import TOKENIZER_FILE, encode_batch, load_tokenizer, pad_batch
+from ..tokenization import (
+    TOKENIZER_FILE,
+    RememberingEncoder,
+    encode_batch,
+    load_tokenizer,
+    pad_batch,
+)
 from .explanation import WordContribution, group_words, read_words
-from .journal import JournalAnalysis, SentenceEmotion, split_sentences
+from .journal import JournalAnalysis, SentenceEmotion, split_thoughts
 from .runtime import TOKEN_BUDGET, OnnxModel, length_batches
 
 if TYPE_CHECKING:
@@ -91,6 +97,7 @@ class EmotionClassifier:
         self._folder = folder
         self._config = read_artifact_config(folder)
         self._tokenizer: Tokenizer = load_tokenizer(folder)
+        self._encoder = RememberingEncoder(self._tokenizer)
         vocab_size = self._tokenizer.get_vocab_size()
         if vocab_size > self._config.model.vocab_size:
             raise ModelLoadError(
@@ -304,11 +311,23 @@ class EmotionClassifier:
     def analyze_journal(self, entry: str) -> JournalAnalysis:
         """Classify an entry as a whole and sentence by sentence.
 
+        The overall answer is that to the entry as one text, which was right more often than any
+        average over its sentences (benchmarks/results/explanation.json). An entry of more than
+        ``config.max_length`` tokens, of which a call reads only the beginning, is read here in
+        parts of equal length whose answers are averaged, so that its end counts as well.
+
+        Args:
+            entry: one text of any length.
+
+        Returns:
+            The overall answer, and every sentence's own. A long sentence written without any
+            punctuation is taken apart where a new thought clearly begins.
+
         Raises:
             InputError: the entry has nothing to read.
         """
-        overall = self._scores_of_one(entry)
-        spans = split_sentences(entry)
+        overall = self._scores_of_entry(entry)
+        spans = split_thoughts(entry)
         answers = self.predict_stream((entry[start:end] for start, end in spans), top_k=None)
         sentences = tuple(
             SentenceEmotion(entry[start:end], start, end, scores[0]["label"], _as_mapping(scores))
@@ -416,6 +435,14 @@ class EmotionClassifier:
     def _scores_of_one(self, text: str) -> list[EmotionScore]:
         return _sorted_scores(self._run([self._readable_ids(text)], 1)[0])
 
+    def _scores_of_entry(self, entry: str) -> list[EmotionScore]:
+        parts = [self._readable_ids(entry)]
+        if len(parts[0]) == self._config.max_length:
+            ids = encode_batch(self._tokenizer, [entry], len(entry))[0]
+            size = -(-len(ids) // -(-len(ids) // self._config.max_length))
+            parts = [ids[start : start + size] for start in range(0, len(ids), size)]
+        return _sorted_scores(self._run(parts, DEFAULT_BATCH_SIZE).mean(axis=0))
+
     def _readable_ids(self, text: str) -> list[int]:
         if not isinstance(text, str):
             raise InputError(f"a text must be a str, got {type(text).__name__}")
@@ -431,7 +458,7 @@ class EmotionClassifier:
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         texts = [self._cut(text) for text in texts]
-        return encode_batch(self._tokenizer, texts, self._config.max_length)
+        return self._encoder(texts, self._config.max_length)
 
     def _cut(self, text: str) -> str:
         return text[: self._config.max_length * _CHARACTERS_PER_TOKEN]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _MASKED: dict[str, Callable[[str], bool]] = {
     _PHONE: lambda char: char.isalnum() or char in " .()+" + _BRACKETS,
 }
 _EMOTICON = frozenset(":;=-()[]'’^_.<3tTdDxX")
+_REGIONAL = re.compile("[\U0001f1e6-\U0001f1ff]")
 
 
 class WordContribution(NamedTuple):
@@ -67,7 +69,29 @@ def read_words(tokenizer: Tokenizer, text: str, max_length: int) -> list[Word]:
         else:
             words.append(Word(start, max(end, start), indices[0], indices[-1] + 1))
     _widen(text, words, [encoding.tokens[word.first] for word in words])
-    return words
+    return _join_characters(text, words)
+
+
+def _join_characters(text: str, words: Sequence[Word]) -> list[Word]:
+    """Join words that a reader sees as one character: families, flags, accents of an emoji."""
+    joined: list[Word] = []
+    for word in words:
+        if joined and joined[-1].end == word.start and _is_one_character(text, joined[-1], word):
+            joined[-1].end, joined[-1].last = word.end, word.last
+        else:
+            joined.append(word)
+    return joined
+
+
+def _is_one_character(text: str, left: Word, right: Word) -> bool:
+    first = text[right.start]
+    if unicodedata.category(first).startswith("M"):
+        return True
+    if unicodedata.category(first) != "So":
+        return False
+    # A flag is two letters; the third one begins the next flag.
+    is_flag = _REGIONAL.fullmatch(text, left.start, left.end) and _REGIONAL.match(first)
+    return text[left.end - 1] == "\u200d" or is_flag is not None
 
 
 def _widen(text: str, words: Sequence[Word], tokens: Sequence[str]) -> None:
@@ -97,7 +121,7 @@ def _widened_start(text: str, word: Word, token: str, floor: int) -> int:
     start = _grow_left(text, start, floor, belongs)
     # An opening bracket belongs to the piece only where the piece closes it: "[USERNAME]".
     opening = " ({<\"'" if text[word.end - 1] == "]" else " ([{<\"'"
-    while start < word.start and text[start] in opening:
+    while start < word.start and text[start] in opening and not text.startswith("<3", start):
         start += 1
     return start
 
@@ -114,13 +138,13 @@ def _is_number(char: str) -> bool:
 
 def _continues(neighbour: str, char: str, leftwards: bool = False) -> bool:
     """Tell whether ``char`` belongs to the same piece of text as ``neighbour`` beside it."""
+    category = unicodedata.category(char)
+    if category in ("Mn", "Me", "Mc", "Sk", "Cf"):  # accents, the look of an emoji, zero width
+        return not leftwards
     if neighbour in ("!", "?"):
         return char == neighbour
     if neighbour in (".", "…"):
         return char in ".…"
-    category = unicodedata.category(char)
-    if category in ("Mn", "Me", "Mc", "Sk", "Cf"):  # accents, the look of an emoji, zero width
-        return not leftwards
     return neighbour.isalnum() and char.isalnum()
 
 

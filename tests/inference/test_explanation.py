@@ -15,6 +15,11 @@ PIECES = [
     ":)", "<3", "t_t", "!!!", "...", "…", "😭😭", "❤️", "👍🏽", "👨\u200d👩", "0812 3456 7890",
     "10.000", "½", "ﬁne", "e\u0301", "\u200b", "\ud83d", "\x00", "[USERNAME]", "#hariIni", "Jum'at",
     "İ", "한국어", " ", "  ", "\n", "\t", ",", "<pad>", "<user>", "(", ")", "İİ", "ǅ", "ß", "٣",
+    "👨\u200d👩\u200d👧", "👩🏽\u200d💻", "🇮🇩", "🇮", "1️⃣",
+    "🏴\U000e0067\U000e0062\U000e007f", "❤️\u200d🔥", "👍🏿", "\u0301", "\u20e3", "\u200d", "\ufe0f",
+    "ａｋｕ　１", "سلام", "שלום", "\u202e", "\u1112\u1161\u11ab", "क्षि",
+    "ﷺ", "Ⅳ", "①", "⁉️", "!️", "kata" * 60, "z" * 300, "www.a.id/😭", "<url>",
+    "[URL]", "<3", "a\u0308\u0323\u0334", "\ufeff", "\u00ad", "ŉ", "𝓪",
 ]  # fmt: skip
 mixed = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=40)
@@ -34,7 +39,33 @@ def test_spans_are_ordered_and_in_bounds(toy_classifier: EmotionClassifier, text
         assert end <= word.start < word.end <= len(text)
         assert word.token == text[word.start : word.end]
         assert -1 <= word.contribution <= 1
+        assert word.token == word.token.strip()
         end = word.end
+
+
+# Characters of several code points, which a page would show torn where a span ends inside one.
+WHOLE = [
+    "👨\u200d👩\u200d👧", "👩🏽\u200d💻", "🤷🏻\u200d♀️", "🏳️\u200d🌈", "❤️\u200d🔥", "🇮🇩",
+    "👍🏿", "❤️", "1️⃣", "🏴\U000e0067\U000e0062\U000e007f", "e\u0301", "a\u0308\u0323", "क्षि",
+    "\u1112\u1161\u11ab", "😭\u0301",
+]  # fmt: skip
+
+
+@given(
+    before=st.sampled_from(["", "aku ", "aku", "😭", "🇲🇾", "!", "\t", "(", "a."]),
+    character=st.sampled_from(WHOLE),
+    after=st.sampled_from(["", " sedih", "sedih", "😭", "🇸🇬", "!", "\n", ")"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_span_ends_inside_a_character(
+    toy_classifier: EmotionClassifier, before: str, character: str, after: str
+) -> None:
+    start, end = len(before), len(before) + len(character)
+    words = toy_classifier.explain(before + character + after)
+    assert any(word.start <= start and end <= word.end for word in words)
+    for word in words:
+        assert not start < word.start < end
+        assert not start < word.end < end
 
 
 @pytest.mark.parametrize(
@@ -57,6 +88,10 @@ def test_spans_are_ordered_and_in_bounds(toy_classifier: EmotionClassifier, text
         ("caf\u00e9 cafe\u0301", ["caf\u00e9", "cafe\u0301"]),
         ("½ jam", ["½", "jam"]),
         ("ha <user> hi", ["ha", "<user>", "hi"]),
+        ("suka <3 <3<3 (<3)", ["suka", "<3", "<3", "<3", "<3"]),
+        ("👨\u200d👩\u200d👧🇮🇩🇲🇾🇮 halo", ["👨\u200d👩\u200d👧", "🇮🇩", "🇲🇾", "🇮", "halo"]),
+        ("aku\tke\u3000ｐａｓａｒ\n1️⃣ kali‼️", ["aku", "ke", "ｐａｓａｒ", "1️⃣", "kali", "‼️"]),
+        ("سلام \u202eaku\u202c שלום", ["سلام", "aku\u202c", "שלום"]),
     ],
 )
 def test_spans_are_whole_pieces(

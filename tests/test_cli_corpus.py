@@ -50,7 +50,8 @@ def test_a_build_is_a_folder_that_load_dataset_reads(
     assert captured.out == "out/corpus\n"
     assert "left out: opinion (only for evaluation; --config opinion builds it" in captured.err
     assert "left out: prdect (its files are missing)" in captured.err
-    for config in ("merged", "emot", "journal", "dair-emotion", "memotions-2024", "suggestions"):
+    own = ("journal", "everyday", "go-emotions-id", "suggestions")
+    for config in ("merged", "emot", *own, "dair-emotion", "memotions-2024"):
         loaded = datasets.load_dataset("out/corpus", config, cache_dir=str(tmp_path / "cache"))
         assert sum(len(part) for part in loaded.values()) > 0
     merged = datasets.load_dataset("out/corpus", "merged", cache_dir=str(tmp_path / "cache"))
@@ -110,7 +111,16 @@ def test_a_translation_is_kept_and_merged(
 def test_stats_print_tables(mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["corpus", "stats", "--exclude", OTHERS]) == 0
     out = capsys.readouterr().out
-    for word in ("journal", "emot", "train", "validation", "sad", "duplicate"):
+    for word in (
+        "journal",
+        "everyday",
+        "go-emotions-id",
+        "emot",
+        "train",
+        "validation",
+        "sad",
+        "duplicate",
+    ):
         assert word in out
     assert main(["corpus", "stats", "--config", "suggestions"]) == 0
     assert "words" in capsys.readouterr().out
@@ -120,7 +130,7 @@ def test_stats_print_tables(mirror: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_stats_of_the_real_files_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["corpus", "stats", "--json"]) == 0
     statistics = json.loads(capsys.readouterr().out)
-    assert statistics["rows"] > 30_000
+    assert statistics["rows"] > 40_000
     for key in ("sources", "labels"):
         counts = statistics[key].values()
         assert sum(sum(splits.values()) for splits in counts) == statistics["rows"]

@@ -30,6 +30,8 @@ HUB_LICENSES = frozenset(
 _TWEETS = ("emot", "saputri")
 """The same tweets, published twice."""
 _REVIEWS = "prdect"
+_WRITTEN = (OWN_SOURCE, "everyday")
+"""What the project's authors wrote, to be left out together (``corpus.kin``)."""
 _GATHERED_BY_KEYWORD = "opinion"
 
 _LANGUAGE_NAMES = {"id": "Indonesian", "en": "English"}
@@ -540,7 +542,8 @@ def _journal_text(by_split: Mapping[str, int], repetition: Facts) -> str:
 def _agreement_text(agreement: Facts, rows: int) -> str:
     return (
         f"A second reader, a language model, labelled {agreement['rows']:,} of the entries anew "
-        f"({_percent(agreement['rows'], rows)}, drawn at random) without seeing the first label. "
+        f"({_percent(agreement['rows'], rows)}, drawn at random from the first files) without "
+        "seeing the first label. "
         f"Both gave the same label to {agreement['agreeing']:,} of them "
         f"({100 * agreement['agreement']:.1f}%, Cohen's kappa {agreement['kappa']:.3f}). The "
         f"reader was unsure about {agreement['doubted']:,}; {agreement['taken_out']:,} have been "
@@ -675,10 +678,11 @@ def _source_limits(counted: Facts, sources: Mapping[str, Facts]) -> list[str]:
             f"**Reviews.** {share(totals[_REVIEWS])} are product reviews, whose emotion is about "
             "a purchase and often plain praise."
         )
-    if OWN_SOURCE in totals:
+    if written := {name: totals[name] for name in _WRITTEN if name in totals}:
         found.append(
-            f"**Journal entries.** {share(totals[OWN_SOURCE])} were written for the project. They "
-            "are balanced and clear, which real diaries are not, and they share a manner."
+            f"**Written for the project.** {share(sum(written.values()))} were "
+            f"({_listed(written)}). They are balanced and clear, which real diaries and messages "
+            "are not, and they share a manner."
         )
     return found
 

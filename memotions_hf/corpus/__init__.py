@@ -3,7 +3,7 @@
 from .configs import CONFIGS, config_corpus, load_corpus
 from .merge import MergedCorpus, MergeOptions, MergeReport, merge, source_corpus
 from .rows import Row, read_source
-from .sources import ENGLISH_SOURCES, EVALUATION_SOURCES, MERGED_SOURCES, SOURCES, Source
+from .sources import ENGLISH_SOURCES, EVALUATION_SOURCES, MERGED_SOURCES, SOURCES, Source, kin
 
 __all__ = [
     "CONFIGS",
@@ -17,6 +17,7 @@ __all__ = [
     "Row",
     "Source",
     "config_corpus",
+    "kin",
     "load_corpus",
     "merge",
     "read_source",

@@ -103,11 +103,16 @@ _DAIR_TERMS = (
     "non-commercial use."
 )
 
+_WORLDS = (
+    *("family", "inner", "school", "street", "turns", "work", "young"),
+    *("far", "near", "plain", "teen", "adult"),  # written later, and not tested on
+)
+
 _MEMOTIONS_BIBTEX = """@misc{memotions,
   author = {{The Memotions team}},
   title = {memotions-hf: an Indonesian emotion corpus and classifier},
   year = {2026},
-  note = {Journal entries and suggestions written for the project, CC BY 4.0},
+  note = {Journal entries, everyday texts and suggestions written for the project, CC BY 4.0},
 }"""
 _INDONLU_BIBTEX = """@inproceedings{wilie-etal-2020-indonlu,
   author = {Wilie, Bryan and Vincentio, Karissa and Winata, Genta Indra and Cahyawijaya, Samuel
@@ -173,10 +178,7 @@ _ALL_SOURCES = (
     Source(
         name="journal",
         title="Memotions journal entries",
-        files=tuple(
-            SourceFile(f"journal/{world}.tsv", None, part=world)
-            for world in ("family", "inner", "school", "street", "turns", "work", "young")
-        ),
+        files=tuple(SourceFile(f"journal/{world}.tsv", None, part=world) for world in _WORLDS),
         reader=readers.read_split_rows,
         license="CC-BY-4.0",
         redistribute="yes",
@@ -330,6 +332,31 @@ _ALL_SOURCES = (
         translation_of="go-emotions",
     ),
     Source(
+        name="go-emotions-id",
+        title="GoEmotions, rows with a feeling in Indonesian",
+        files=(SourceFile("go_emotions/emotions.tsv", None, part="emotions"),),
+        reader=readers.read_split_rows,
+        license="CC-BY-4.0",
+        redistribute="yes",
+        train_weights="yes",
+        terms="CC BY 4.0, the translation too.",
+        citation=(
+            "Demszky et al. (2020), GoEmotions: A Dataset of Fine-Grained Emotions, ACL; a sample "
+            "of its rows with one label, translated into Indonesian for this project."
+        ),
+        bibtex=_GO_EMOTIONS_BIBTEX,
+        homepage="https://github.com/google-research/google-research/tree/master/goemotions",
+        language="en",
+        translated=True,
+        translation_of="go-emotions",
+        # The Ekman groups of the GoEmotions paper: fear and nervousness are fear; sadness, grief,
+        # disappointment and remorse are sad; joy, love and excitement happy; anger and annoyance
+        # anger.
+        label_names=GO_EMOTIONS,
+        bundled=True,
+        fixed_splits=True,
+    ),
+    Source(
         name="isear-id",
         title="ISEAR situations in Indonesian",
         files=(
@@ -358,6 +385,24 @@ _ALL_SOURCES = (
         homepage="https://www.unige.ch/cisa/research/materials-and-online-research/",
         language="en",
         translated=True,
+    ),
+    Source(
+        name="everyday",
+        title="Memotions everyday texts",
+        files=tuple(
+            SourceFile(f"everyday/{kind}.tsv", None, part=kind)
+            for kind in ("comments", "reactions", "situations", "feelings")
+        ),
+        reader=readers.read_split_rows,
+        license="CC-BY-4.0",
+        redistribute="yes",
+        train_weights="yes",
+        terms="Written for this project, and part of this package.",
+        citation="The Memotions everyday texts, memotions-hf, CC BY 4.0.",
+        bibtex=_MEMOTIONS_BIBTEX,
+        homepage="",
+        bundled=True,
+        fixed_splits=True,
     ),
     Source(
         name="opinion",
@@ -490,6 +535,14 @@ MERGED_SOURCES: tuple[str, ...] = tuple(
 )
 
 
+_KIN: tuple[tuple[str, ...], ...] = (
+    ("emot", "saputri"),
+    ("journal", "everyday"),
+    ("go-emotions-neutral-id", "go-emotions-id", "go-emotions"),
+    ("dair-emotion-id", "dair-emotion", "kaggle-emotions"),
+)
+
+
 def get_source(name: str) -> Source:
     """Return a source by name.
 
@@ -499,6 +552,25 @@ def get_source(name: str) -> Source:
     if name not in SOURCES:
         raise InputError(f"unknown source {name!r}; expected one of: {', '.join(SOURCES)}")
     return SOURCES[name]
+
+
+def kin(name: str) -> tuple[str, ...]:
+    """Return the sources that must be left out together with one, itself among them.
+
+    Whoever tests on a source that a model has not seen must keep its kin from the model as well,
+    or the score says how well it knows that origin or that hand: EmoT and the Saputri set are the
+    same tweets; the journal and the everyday texts were written for this project by the same
+    authors; and a translation, its original, a sample of it and its other translations are all
+    of one set. Every other source is alone.
+
+    Args:
+        name: a key of :data:`SOURCES`.
+
+    Raises:
+        InputError: there is no source of that name.
+    """
+    get_source(name)
+    return next((family for family in _KIN if name in family), (name,))
 
 
 def weights_license(sources: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from ..corpus.merge import Example, MergedCorpus, MergeOptions, merge
 from ..corpus.naive import NAIVE_SOURCES, naive_concatenation
 from ..corpus.near_duplicates import group_near_duplicates
+from ..corpus.sources import kin
 from ..labels import LABEL2ID, LABELS
 from ..text import grouping_key
 from .baselines import IntArray, TfidfSVC
@@ -97,7 +98,7 @@ def measure_manner(corpus: MergedCorpus, progress: Progress = print) -> dict[str
     """
     journal = [example for example in corpus.examples if example.source == "journal"]
     diary = [e for e in corpus.examples if e.source == "dair-emotion-id"]
-    others = [example for example in corpus.examples if example.source != "journal"]
+    others = [example for example in corpus.examples if example.source not in kin("journal")]
     train = [example for example in journal if example.split == "train"]
     tests = {
         "journal/test": [example for example in journal if example.split == "test"],

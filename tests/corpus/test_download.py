@@ -641,7 +641,11 @@ def test_an_unknown_source_is_refused_with_the_known_ones(name: str) -> None:
         missing_files(name)
 
 
-def test_the_projects_own_data_is_there_and_complete() -> None:
-    paths = download("journal")
-    assert len(paths) == 7
-    assert all(path.parent == download_module.DATA_FOLDER / "journal" for path in paths)
+@pytest.mark.parametrize(
+    ("name", "folder", "files"),
+    [("journal", "journal", 12), ("everyday", "everyday", 4), ("go-emotions-id", "go_emotions", 1)],
+)
+def test_the_projects_own_data_is_there_and_complete(name: str, folder: str, files: int) -> None:
+    paths = download(name)
+    assert len(paths) == files
+    assert all(path.parent == download_module.DATA_FOLDER / folder for path in paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from memotions_hf.corpus import (
     source_corpus,
 )
 from memotions_hf.corpus import configs as configs_module
-from memotions_hf.corpus.merge import SPLITS, evaluation_examples
+from memotions_hf.corpus.merge import SPLITS, Example, evaluation_examples
 from memotions_hf.corpus.rows import originals
 from memotions_hf.errors import CorpusError, InputError
 from memotions_hf.labels import LABELS
 from memotions_hf.text import grouping_key
 
+LATER_WORLDS = ("far", "near", "plain", "teen", "adult")
+JOURNAL_TEST_IDS = "d962b44df4f33204cef95146971a8d7477c39d8d37e79ab7cb60015583c4f6b5"
 COLUMNS = ["id", "text", "label", "source", "source_label", "lang", "translated", "license"]
 
 
@@ -63,7 +66,8 @@ def test_no_text_and_no_group_is_in_two_splits(
 @needs_mirror
 def test_official_test_rows_that_are_kept_are_in_test(real_corpus: MergedCorpus) -> None:
     split_of = {example.id: example.split for example in real_corpus.examples}
-    for name, at_least in (("emot", 430), ("go-emotions-neutral-id", 150)):
+    minimums = (("emot", 430), ("go-emotions-neutral-id", 150), ("go-emotions-id", 400))
+    for name, at_least in minimums:
         official = [row for row in read_source(name) if row.split == "test" and row.id in split_of]
         assert len(official) >= at_least
         assert {split_of[row.id] for row in official} == {"test"}
@@ -82,9 +86,47 @@ def test_no_official_test_tweet_is_trained_on(
 @needs_mirror
 def test_every_source_is_held_out_in_part(real_corpus: MergedCorpus) -> None:
     for source in set(MERGED_SOURCES) - {"saputri"}:
-        sizes = Counter(e.split for e in real_corpus.examples if e.source == source)
+        held = [e for e in real_corpus.examples if e.source == source]
+        if source == "journal":  # the files that came later hold no test row
+            assert not any(e.split == "test" for e in held if e.id.split("-")[1] in LATER_WORLDS)
+            held = [e for e in held if e.id.split("-")[1] not in LATER_WORLDS]
+        sizes = Counter(e.split for e in held)
         for split in ("validation", "test"):
             assert 0.09 < sizes[split] / sizes.total() < 0.155, (source, sizes)
+
+
+@needs_mirror
+def test_the_test_rows_of_the_journal_are_those_it_first_had(real_corpus: MergedCorpus) -> None:
+    ids = {e.id for e in real_corpus.examples if e.source == "journal" and e.split == "test"}
+    assert len(ids) == 524
+    digest = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+    assert digest == JOURNAL_TEST_IDS
+
+
+@needs_mirror
+@pytest.mark.parametrize("name", ["journal", "everyday", "go-emotions-id"])
+def test_fixed_splits_are_kept_as_their_files_state_them(
+    real_corpus: MergedCorpus, name: str
+) -> None:
+    stated = {row.id: row.split for row in read_source(name)}
+    kept = {e.id: e.split for e in real_corpus.examples if e.source == name}
+    assert kept == stated  # no row is a copy of another, nor near-equal to one held out elsewhere
+
+
+@needs_mirror
+def test_no_later_row_of_the_projects_own_is_near_equal_to_a_row_held_out_before(
+    real_corpus: MergedCorpus,
+) -> None:
+    def later(example: Example) -> bool:
+        world = example.id.split("-")[1]
+        return example.source in ("everyday", "go-emotions-id") or world in LATER_WORLDS
+
+    members = defaultdict(list)
+    for example in real_corpus.examples:
+        members[example.group].append(example)
+    for group in members.values():
+        if any(later(example) for example in group):
+            assert {e.split for e in group if not later(e)} <= {"train"}
 
 
 @needs_mirror
@@ -119,14 +161,6 @@ def test_a_training_source_is_no_evaluation_source() -> None:
 
 
 @needs_mirror
-def test_journal_rows_stay_in_the_splits_of_their_file(real_corpus: MergedCorpus) -> None:
-    stated = {row.id: row.split for row in read_source("journal")}
-    kept = [example for example in real_corpus.examples if example.source == "journal"]
-    assert len(kept) > 3_400
-    assert all(example.split == stated[example.id] for example in kept)
-
-
-@needs_mirror
 @pytest.mark.parametrize("name", ["emot", "saputri", "dair-emotion-id", "isear-id"])
 def test_a_config_of_one_source_has_the_splits_of_the_merged_one(
     real_corpus: MergedCorpus, key_of: dict[str, str], name: str
@@ -153,8 +187,17 @@ def test_an_english_text_has_the_split_of_its_translation(real_corpus: MergedCor
 
 
 @needs_mirror
+def test_go_emotions_and_its_translations_agree_on_the_split(real_corpus: MergedCorpus) -> None:
+    translated = {e.id: e for e in real_corpus.examples if e.source == "go-emotions-id"}
+    own = source_corpus("go-emotions", real_corpus)
+    english = {e.id: e.split for e in own.examples if e.id in translated}
+    assert len(english) > 0.99 * len(translated)
+    assert all(translated[row_id].split == split for row_id, split in english.items())
+
+
+@needs_mirror
 def test_translations_have_the_labels_of_their_originals() -> None:
-    for name in ("dair-emotion-id", "go-emotions-neutral-id"):
+    for name in ("dair-emotion-id", "go-emotions-neutral-id", "go-emotions-id"):
         source_label = {
             row.id: row.source_label
             for row in read_source(name.removesuffix("-id").removesuffix("-neutral"))

@@ -27,18 +27,23 @@ from memotions_hf.errors import CorpusError, InputError
 from memotions_hf.labels import GO_EMOTIONS, LABELS, map_source_label
 
 ROWS = {
-    "journal": 3_484,
+    "journal": 3_484 + 4_500,
     "emot": 3_521 + 440 + 440,
     "saputri": 4_401,
     "prdect": 5_400,
     "dair-emotion-id": 15_968 + 1_993,
     "go-emotions-neutral-id": 2_197,
+    "go-emotions-id": 4_808 + 556 + 595,
     "isear-id": 1_360,
+    "everyday": 899 + 900 + 960 + 900,
     "opinion": 7_080,
     "dair-emotion": 16_000 + 2_000 + 2_000,
     "go-emotions": 43_410 + 5_426 + 5_427,
 }
 SPLITS = {
+    "journal": {"train": 2_610 + 4_050, "validation": 350 + 450, "test": 524},
+    "everyday": {"train": 2_929, "validation": 365, "test": 365},
+    "go-emotions-id": {"train": 4_808, "validation": 556, "test": 595},
     "emot": {"train": 3_521, "validation": 440, "test": 440},
     "saputri": {None: 4_401},
     "prdect": {None: 5_400},
@@ -49,6 +54,7 @@ SPLITS = {
     "go-emotions": {"train": 43_410, "validation": 5_426, "test": 5_427},
 }
 UPSTREAM = [name for name, source in SOURCES.items() if not source.bundled]
+BUNDLED = [name for name, source in SOURCES.items() if source.bundled]
 
 
 @pytest.fixture
@@ -245,7 +251,7 @@ def test_a_file_that_may_not_be_read(place: Place, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "name",
-    ["journal", *(pytest.param(name, marks=needs_mirror) for name in ROWS if name in UPSTREAM)],
+    [*BUNDLED, *(pytest.param(name, marks=needs_mirror) for name in ROWS if name in UPSTREAM)],
 )
 def test_a_source_reads_completely(name: str) -> None:
     source = SOURCES[name]
@@ -263,14 +269,30 @@ def test_every_source_with_files_is_counted() -> None:
     assert set(SOURCES) - set(ROWS) == {"kaggle-emotions"}
 
 
-def test_the_journal_has_every_label_and_split_in_every_world() -> None:
-    rows = list(read_source("journal"))
-    worlds = {file.part for file in SOURCES["journal"].files}
-    assert {row.id.split("-")[1] for row in rows} == worlds
-    counts = Counter(row.source_label for row in rows)
-    assert set(counts) == set(LABELS)
-    assert max(counts.values()) < 1.1 * min(counts.values())
+@pytest.mark.parametrize("name", ["journal", "everyday"])
+def test_own_texts_have_every_label_in_every_file(name: str) -> None:
+    rows = list(read_source(name))
+    parts = {file.part for file in SOURCES[name].files}
+    counts = Counter((row.id.split("-")[1], row.source_label) for row in rows)
+    assert set(counts) == {(part, label) for part in parts for label in LABELS}
+    labels = Counter(row.source_label for row in rows)
+    assert max(labels.values()) < 1.1 * min(labels.values())
     assert {row.split for row in rows} == {"train", "validation", "test"}
+
+
+def test_the_rows_of_go_emotions_map_after_the_groups_of_its_paper() -> None:
+    groups = {"fear": "nervousness", "sadness": "grief disappointment remorse"}
+    groups |= {"joy": "love excitement", "anger": "annoyance"}
+    ours = {"fear": "fear", "sadness": "sad", "joy": "happy", "anger": "anger"}
+    expected = {name: ours[group] for group in groups for name in (group, *groups[group].split())}
+    names = SOURCES["go-emotions-id"].label_names
+    labels = {row.source_label for row in read_source("go-emotions-id")}
+    assert {label: map_source_label(label, names=names) for label in labels} == expected
+
+
+def test_the_rows_of_go_emotions_are_in_the_order_of_their_ids() -> None:
+    ids = [row.id for row in read_source("go-emotions-id")]
+    assert ids == sorted(ids)
 
 
 @needs_mirror
@@ -284,17 +306,23 @@ def test_the_translation_of_dair_shares_the_ids_of_its_original() -> None:
 
 
 @needs_mirror
-def test_the_neutral_rows_of_go_emotions_share_the_ids_of_their_originals() -> None:
+def test_the_translations_of_go_emotions_share_the_ids_of_their_originals() -> None:
     english = {row.id: row for row in read_source("go-emotions")}
-    for row in read_source("go-emotions-neutral-id"):
-        assert english[row.id].source_label == row.source_label == "neutral"
+    neutral = list(read_source("go-emotions-neutral-id"))
+    assert {row.source_label for row in neutral} == {"neutral"}
+    for row in (*neutral, *read_source("go-emotions-id")):
+        assert english[row.id].source_label == row.source_label
         assert row.split == english[row.id].split
 
 
 @needs_mirror
 @pytest.mark.parametrize(
     ("name", "original"),
-    [("dair-emotion-id", "dair-emotion"), ("go-emotions-neutral-id", "go-emotions")],
+    [
+        ("dair-emotion-id", "dair-emotion"),
+        ("go-emotions-neutral-id", "go-emotions"),
+        ("go-emotions-id", "go-emotions"),
+    ],
 )
 def test_originals_are_found_by_the_ids_of_a_translation(name: str, original: str) -> None:
     texts = originals(name)
@@ -302,6 +330,6 @@ def test_originals_are_found_by_the_ids_of_a_translation(name: str, original: st
     assert all(texts[row.id] != row.text for row in read_source(name) if len(row.text) > 40)
 
 
-@pytest.mark.parametrize("name", ["emot", "journal", "isear-id"])
+@pytest.mark.parametrize("name", ["emot", "journal", "everyday", "isear-id"])
 def test_what_is_no_translation_of_a_source_has_no_originals(name: str) -> None:
     assert originals(name) == {}

@@ -15,6 +15,7 @@ from memotions_hf.corpus import (
     MERGED_SOURCES,
     SOURCES,
     Source,
+    kin,
 )
 from memotions_hf.corpus.sources import get_source, weights_license
 from memotions_hf.errors import InputError
@@ -51,7 +52,9 @@ def test_which_sources_are_merged_translated_or_only_evaluated_on() -> None:
         "prdect",
         "dair-emotion-id",
         "go-emotions-neutral-id",
+        "go-emotions-id",
         "isear-id",
+        "everyday",
     )
     assert ENGLISH_SOURCES == ("dair-emotion", "kaggle-emotions", "go-emotions")
     assert EVALUATION_SOURCES == ("opinion",)
@@ -83,7 +86,8 @@ def test_a_source_states_its_files(source: Source) -> None:
     assert len({file.path for file in source.files}) == len(source.files)
     for file in source.files:
         path = PurePosixPath(file.path)
-        assert path.parts[0] == source.name
+        folder = path.parts[0].replace("_", "-")
+        assert source.name == folder or (source.bundled and source.name == f"{folder}-id")
         assert not path.is_absolute()
         assert ".." not in path.parts
         for sha256 in (file.sha256, *file.other_sha256):
@@ -144,7 +148,9 @@ def test_no_source_of_unclear_terms_may_be_redistributed() -> None:
         "prdect": "yes",
         "dair-emotion-id": "unknown",
         "go-emotions-neutral-id": "yes",
+        "go-emotions-id": "yes",
         "isear-id": "unknown",
+        "everyday": "yes",
         "opinion": "no",
         "dair-emotion": "unknown",
         "kaggle-emotions": "unknown",
@@ -159,7 +165,8 @@ def test_no_source_of_unclear_terms_may_be_redistributed() -> None:
 
 
 def test_the_strictest_licence_of_the_training_data_decides_on_the_weights() -> None:
-    assert weights_license(["journal", "prdect", "go-emotions-neutral-id"]) == "CC-BY-4.0"
+    free = ["journal", "everyday", "prdect", "go-emotions-neutral-id", "go-emotions-id"]
+    assert weights_license(free) == "CC-BY-4.0"
     assert weights_license(["journal", "emot"]) == "CC-BY-NC-SA-4.0"
     assert weights_license(["isear-id"]) == "CC-BY-NC-SA-4.0"
     assert weights_license(MERGED_SOURCES) == "CC-BY-NC-SA-4.0"
@@ -187,10 +194,46 @@ def test_its_own_names_for_labels_are_known_here(source: Source) -> None:
 
 
 def test_the_projects_own_data_has_no_other_origin() -> None:
-    (name,) = [name for name, source in SOURCES.items() if source.bundled]
-    assert name == "journal"
-    assert get_source(name).fixed_splits
-    assert all(file.url is None for file in get_source(name).files)
+    bundled = {name: source for name, source in SOURCES.items() if source.bundled}
+    assert set(bundled) == {"journal", "everyday", "go-emotions-id"}
+    for source in bundled.values():
+        assert source.fixed_splits
+        assert (source.license, source.redistribute) == ("CC-BY-4.0", "yes")
+        assert all(file.url is None for file in source.files)
+
+
+# Kinship ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        {"emot", "saputri"},
+        {"journal", "everyday"},
+        {"go-emotions-neutral-id", "go-emotions-id", "go-emotions"},
+        {"dair-emotion-id", "dair-emotion", "kaggle-emotions"},
+        {"prdect"},
+        {"isear-id"},
+        {"opinion"},
+    ],
+    ids=lambda family: ",".join(sorted(family)),
+)
+def test_kin_are_left_out_together(family: set[str]) -> None:
+    for name in family:
+        assert sorted(kin(name)) == sorted(family)
+
+
+@EVERY_SOURCE
+def test_a_source_is_kin_to_what_it_was_made_from(source: Source) -> None:
+    for origin in (source.name, source.translation_of, source.part_of):
+        assert origin is None or kin(origin) == kin(source.name)
+    same_work = {name for name, other in SOURCES.items() if other.bibtex == source.bibtex}
+    assert same_work <= set(kin(source.name))
+
+
+def test_an_unknown_source_has_no_kin() -> None:
+    with one_line_error(InputError, "'imdb'", "journal"):
+        kin("imdb")
 
 
 @pytest.mark.parametrize("name", ["", "Emot", "imdb", "emot\n", "sad\nhappy"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -334,6 +335,9 @@ CONTACT = ("@", "http", "www.", "[", "<", "+62")
 def own_texts() -> Iterator[tuple[str, list[str]]]:
     suggestions = list(read_suggestions())
     yield "journal", [row.text for row in read_source("journal")]
+    # Comments and tweets name people and pages as the public corpora do.
+    masked = re.compile(r"\[(?:USERNAME|URL)\]")
+    yield "everyday", [masked.sub("", row.text) for row in read_source("everyday")]
     yield "entries", [row["entry"] for row in suggestions]
     yield "suggestions", [row["suggestion"] for row in suggestions]
 
@@ -352,28 +356,40 @@ def test_own_texts_hardly_repeat_each_other(texts: list[str]) -> None:
 def test_own_texts_hold_no_contact_and_no_placeholder(texts: list[str]) -> None:
     for text in texts:
         assert not any(mark in text for mark in CONTACT), text
-        assert not any(placeholder in normalise(text) for placeholder in PLACEHOLDERS), text
+        normalised = normalise(text)
+        assert not any(placeholder in normalised for placeholder in PLACEHOLDERS), text
 
 
 def test_every_world_of_the_journal_is_there() -> None:
     stated = {Path(file.path).name for file in SOURCES["journal"].files}
     assert {path.name for path in JOURNAL.glob("*.tsv")} == stated | {"second_reading.tsv"}
-    assert len(stated) == 7
+    assert len(stated) == 12
 
 
-def test_journal_ids_are_unique() -> None:
-    rows = list(read_source("journal"))
+def test_ids_of_own_texts_are_unique() -> None:
+    rows = [*read_source("journal"), *read_source("everyday")]
     assert len({row.id for row in rows}) == len(rows)
     assert len({row.text for row in rows}) == len(rows)
     assert {row.source_label for row in rows} == set(LABELS)
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_the_fixed_split_of_the_journal(label: str) -> None:
-    splits = Counter(row.split for row in read_source("journal") if row.source_label == label)
-    assert set(splits) == {"train", "validation", "test"}
-    assert splits["test"] / splits.total() == pytest.approx(0.15, abs=0.005)
-    assert splits["validation"] / splits.total() == pytest.approx(0.10, abs=0.005)
+@pytest.mark.parametrize(
+    ("source", "parts", "validation", "test"),
+    [
+        ("journal", {"family", "inner", "school", "street", "turns", "work", "young"}, 0.10, 0.15),
+        ("journal", {"far", "near", "plain", "teen", "adult"}, 0.10, 0.0),
+        ("everyday", {"comments", "reactions", "situations", "feelings"}, 0.10, 0.10),
+    ],
+    ids=["first", "later", "everyday"],
+)
+def test_the_fixed_splits_of_own_texts(
+    source: str, parts: set[str], validation: float, test: float, label: str
+) -> None:
+    rows = [row for row in read_source(source) if row.id.split("-")[1] in parts]
+    splits = Counter(row.split for row in rows if row.source_label == label)
+    assert splits["validation"] / splits.total() == pytest.approx(validation, abs=0.005)
+    assert splits["test"] / splits.total() == pytest.approx(test, abs=0.005)
 
 
 def test_suggestion_ids_are_unique() -> None:

@@ -90,8 +90,9 @@ def mirror_texts(count: int) -> list[str]:
     mirror = os.environ.get("MEMOTIONS_MIRROR", "")
     if not mirror or not Path(mirror).is_dir():
         return []
-    sources = ("journal", "emot", "prdect", "go-emotions-neutral-id", "dair-emotion-id")
+    sources = ("journal", "emot", "prdect", "go-emotions-neutral-id", "dair-emotion-id", "everyday")
     texts: list[str] = []
     for number, name in enumerate(sources, start=1):
-        texts += [row.text for row in read_source(name)][: count * number // 5 - len(texts)]
+        share = count * number // len(sources)
+        texts += [row.text for row in read_source(name)][: share - len(texts)]
     return texts + [row.text for row in read_source("saputri")][: count - len(texts)]

@@ -1,4 +1,4 @@
-"""``memotions predict``: one text, the lines of a file or a pipe, or a talk on a terminal."""
+"""``memotions predict``: one text, lines of a file or a pipe, Parquet files, or a talk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 1_000_000
 _BOM = b"\xef\xbb\xbf"
-_FILE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl")
+_FILE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet")
 _BAR_WIDTH = 24
 _MIN_CONTRIBUTION = 0.02
 _WORDS_SHOWN = 3
@@ -92,6 +92,8 @@ def run(args: Namespace) -> int:
 
     prepare_streams()
     check_choice(args.top_k, args.threshold)
+    if args.output is not None:
+        return _predict_table(args)
     is_stream, source = _find_source(args)
     if args.explain and (is_stream or not args.json):
         raise InputError(
@@ -103,6 +105,10 @@ def run(args: Namespace) -> int:
         assert source is not None
         _print_one(_load(args), source, args)
         return 0
+    if source is not None and source.lower().endswith(".parquet"):
+        raise InputError(
+            f"the answers to {source!r} go into a file; name it: --output NAME.parquet"
+        )
     with _open_lines(source) as lines:
         _print_stream(_load(args), lines, args)
     return 0
@@ -265,6 +271,37 @@ def _answer(clf: EmotionClassifier, text: str, args: Namespace) -> None:
     print(_describe(clf, text, scores, _choose(scores, args), args))
 
 
+# Rows of Parquet files
+
+
+def _predict_table(args: Namespace) -> int:
+    from .inference.parquet import predict_parquet
+
+    source = args.file if args.file is not None else args.input
+    if source is None or source == "-":
+        raise InputError("--output goes with a Parquet file, or with a folder of them; name it")
+    if args.json or args.explain or args.threshold is not None or args.top_k != "best":
+        raise InputError(
+            "--json, --explain, --top-k and --threshold do not go with --output: the file has a "
+            "column for every label's score"
+        )
+    progress = _Progress("rows")
+    rows = predict_parquet(
+        source,
+        args.output,
+        column=args.column,
+        model=args.model,
+        revision=args.revision,
+        batch_size=args.batch_size,
+        engine=args.engine,
+        workers=args.workers,
+        progress=progress.step,
+    )
+    progress.close()
+    print(f"{args.output}: {rows:,} rows")
+    return 0
+
+
 # Lines of a file or a pipe
 
 
@@ -276,7 +313,7 @@ def _print_stream(clf: EmotionClassifier, lines: Iterable[str], args: Namespace)
     texts, to_classify = tee(lines)
     answers = clf.predict_stream(to_classify, top_k=None, batch_size=args.batch_size)
     write = _json_line if args.json else _tsv_line
-    progress = _Progress()
+    progress = _Progress("lines")
     for text, scores in zip(texts, answers, strict=True):
         assert isinstance(scores, list)
         print(write(text, scores, args))
@@ -318,13 +355,14 @@ def dump_json(value: dict[str, Any]) -> str:
 class _Progress:
     """One line on the error output, on a terminal only, twice a second at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
         self._shown = sys.stderr.isatty()
         self._count = 0
         self._started = self._last = time.monotonic()
 
-    def step(self) -> None:
-        self._count += 1
+    def step(self, count: int = 1) -> None:
+        self._count += count
         if self._shown and time.monotonic() - self._last >= 0.5:
             self._last = time.monotonic()
             self._print("")
@@ -335,7 +373,7 @@ class _Progress:
 
     def _print(self, end: str) -> None:
         rate = self._count / max(time.monotonic() - self._started, 1e-9)
-        print(f"\r{self._count:,} lines, {rate:,.0f} a second", end=end, file=sys.stderr)
+        print(f"\r{self._count:,} {self._unit}, {rate:,.0f} a second", end=end, file=sys.stderr)
         sys.stderr.flush()
 
 

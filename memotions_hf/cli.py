@@ -80,6 +80,7 @@ def _build_parser() -> argparse.ArgumentParser:
     cli_space.add_parser(commands)
     _add_train_parser(commands)
     _add_evaluate_parser(commands)
+    _add_compare_parser(commands)
     cli_corpus.add_parser(commands)
     cli_tune.add_parser(commands)
     cli_push.add_parser(commands)
@@ -129,6 +130,23 @@ def _add_predict_parser(commands: Any) -> None:
     parser.add_argument(
         "--lang", choices=("id", "en"), default="id", help="language of the answers (id)"
     )
+    table = parser.add_argument_group("very large jobs")
+    table.add_argument(
+        "--output",
+        metavar="NAME.parquet",
+        help="read INPUT, a Parquet file or a folder of them, and write its columns, the label and "
+        "every label's score into this file",
+    )
+    table.add_argument("--column", default="text", metavar="C", help="column of the texts (text)")
+    table.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="where to run (local)"
+    )
+    table.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes, or actors of Ray (by the cores)",
+    )
     parser.set_defaults(run=_run_predict)
 
 
@@ -165,7 +183,67 @@ def _add_evaluate_parser(commands: Any) -> None:
         help="write metrics.json, the confusion matrix and the card into the model folder",
     )
     parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    _add_leave_one_source_out(parser)
     parser.set_defaults(run=_run_develop("run_evaluate"))
+
+
+def _add_leave_one_source_out(parser: argparse.ArgumentParser) -> None:
+    unseen = parser.add_argument_group("a recipe on sources that it has not seen")
+    unseen.add_argument(
+        "--leave-one-source-out",
+        action="store_true",
+        help="train a recipe without each source in turn, without its kin and all that is "
+        "near-equal to them, and test on all of it, beside the baselines; takes hours, and an "
+        "interrupted run goes on where it stopped",
+    )
+    unseen.add_argument("--recipe", metavar="R", help="recipe (memotions-bilstm)")
+    unseen.add_argument(
+        "--held-out",
+        type=_names,
+        metavar="NAMES",
+        help="sources, joined by commas (journal,isear-id,dair-emotion-id,emot,prdect)",
+    )
+    unseen.add_argument(
+        "--seeds", type=_seeds, metavar="N,N", help="seeds, joined by commas (the recipe's own)"
+    )
+    unseen.add_argument(
+        "--output", metavar="FOLDER", help="folder of runs and result (runs/cross-source/RECIPE)"
+    )
+
+
+def _add_compare_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="train recipes over several seeds and score them beside the baselines",
+        description="Train recipes on the same rows with several seeds, and score them on every "
+        "test set beside TF-IDF + linear SVC, a keyword rule and the majority class. Writes "
+        "comparison.json, comparison.md and comparison.png. MEMOTIONS_MIRROR names the folder of "
+        "the corpus files. An interrupted run goes on where it stopped.",
+    )
+    parser.add_argument(
+        "--recipes",
+        type=_names,
+        default="memotions-2024,memotions-bilstm",
+        metavar="NAMES",
+        help="recipes, joined by commas (memotions-2024,memotions-bilstm)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_seeds,
+        default="42,43,44",
+        metavar="N,N",
+        help="seeds of each recipe, joined by commas (42,43,44)",
+    )
+    parser.add_argument(
+        "--emot-official",
+        action="store_true",
+        help="also train on EmoT's official train split alone, with its own five labels",
+    )
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="folder of runs and results (runs/comparison)"
+    )
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    parser.set_defaults(run=_run_develop("run_compare"))
 
 
 def _run_develop(name: str) -> Callable[[argparse.Namespace], int]:
@@ -187,6 +265,25 @@ def _top_k(value: str) -> int | str | None:
         return int(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{value!r} is neither a whole number nor 'all'") from None
+
+
+def _names(value: str) -> tuple[str, ...]:
+    """Return names that are joined by commas, each once."""
+    names = dict.fromkeys(name.strip() for name in value.split(","))
+    if "" in names:
+        raise argparse.ArgumentTypeError(f"{value!r} holds an empty name")
+    return tuple(names)
+
+
+def _seeds(value: str) -> tuple[int, ...]:
+    """Return whole numbers that are joined by commas, each once."""
+    names = _names(value)
+    # What numpy and TensorFlow take as a seed.
+    if not all(name.isascii() and name.isdigit() and int(name) < 2**32 for name in names):
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is no list of whole numbers from 0 to 4294967295, joined by commas"
+        )
+    return tuple(dict.fromkeys(int(name) for name in names))
 
 
 def _run_predict(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The systems that every evaluation prints beside ours.
 
-Each has ``scores(texts)``: an array (n, 5), the highest of a row being the prediction.
+Each has ``scores(texts)``: an array (n, classes), the highest of a row being the prediction. The
+classes are the five labels, except where a task has its own.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ class System(Protocol):
     """Anything that can be scored on a test set."""
 
     def scores(self, texts: Sequence[str]) -> FloatArray:
-        """Return one row of class scores per text, shape (n, 5)."""
+        """Return one row of class scores per text, shape (n, classes)."""
 
 
 class MajorityClass:
     """Answers the most frequent class of the training rows, whatever the text."""
 
-    def __init__(self, y_train: IntArray) -> None:
-        self._counts = np.bincount(y_train, minlength=len(LABELS)).astype(np.float64)
+    def __init__(self, y_train: IntArray, classes: int = len(LABELS)) -> None:
+        self._counts = np.bincount(y_train, minlength=classes).astype(np.float64)
 
     def scores(self, texts: Sequence[str]) -> FloatArray:
-        """Return the training counts for every text, shape (n, 5)."""
+        """Return the training counts for every text, shape (n, classes)."""
         return np.tile(self._counts, (len(texts), 1))
 
 
 class TfidfSVC:
     """TF-IDF of words (1-2) and characters (2-5 within words) with a linear SVC, class-balanced."""
 
-    def __init__(self, texts: Sequence[str], y_train: IntArray) -> None:
+    def __init__(self, texts: Sequence[str], y_train: IntArray, classes: int = len(LABELS)) -> None:
         require("sklearn", "train")
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.pipeline import make_pipeline, make_union
@@ -62,15 +63,21 @@ class TfidfSVC:
             LinearSVC(C=0.3, class_weight="balanced", random_state=0),
         )
         self._pipeline.fit(list(texts), y_train)
-        self._classes = self._pipeline[-1].classes_
+        self._seen = self._pipeline[-1].classes_
+        self._classes = classes
+
+    def count_parameters(self) -> int:
+        """Return how many numbers the classifier holds, its vocabulary not counted."""
+        classifier = self._pipeline[-1]
+        return int(classifier.coef_.size + classifier.intercept_.size)
 
     def scores(self, texts: Sequence[str]) -> FloatArray:
         """Return the margins; a class without training rows gets minus infinity."""
         margins = self._pipeline.decision_function(list(texts))
         if margins.ndim == 1:  # scikit-learn gives one column for two classes
             margins = np.stack([-margins, margins], axis=1)
-        scores = np.full((len(texts), len(LABELS)), -np.inf)
-        scores[:, self._classes] = margins
+        scores = np.full((len(texts), self._classes), -np.inf)
+        scores[:, self._seen] = margins
         return scores
 
 

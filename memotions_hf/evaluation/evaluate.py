@@ -121,14 +121,16 @@ class ProbabilitySystem:
         return np.asarray(self._predict_proba(texts), dtype=np.float64)
 
 
-def _evaluate_one(system: System, test_set: TestSet, samples: int) -> dict[str, Any]:
+def _evaluate_one(
+    system: System, test_set: TestSet, labels: Sequence[str], samples: int
+) -> dict[str, Any]:
     scores = np.asarray(system.scores(test_set.texts))
     allowed = np.array(test_set.allowed)
     predicted = allowed[scores[:, allowed].argmax(1)]
     probabilities = None
-    if isinstance(system, ProbabilitySystem) and len(allowed) == len(LABELS):
+    if isinstance(system, ProbabilitySystem) and len(allowed) == len(labels):
         probabilities = scores
-    scored = score(test_set.labels, predicted, LABELS, probabilities, samples)
+    scored = score(test_set.labels, predicted, labels, probabilities, samples)
     if probabilities is not None:
         scored["reliability"] = reliability_bins(test_set.labels, probabilities)
     return scored
@@ -138,10 +140,18 @@ def evaluate_systems(
     systems: Mapping[str, System],
     test_sets: Sequence[TestSet],
     *,
+    labels: Sequence[str] = LABELS,
     samples: int = BOOTSTRAP_SAMPLES,
     progress: Progress = lambda line: None,
 ) -> dict[str, Any]:
     """Score every system on every test set.
+
+    Args:
+        systems: by name; those with probabilities as :class:`ProbabilitySystem`.
+        test_sets: all of the same labels.
+        labels: class names by id, where a task has its own.
+        samples: bootstrap samples.
+        progress: told of each test set.
 
     Returns:
         The ``evaluation`` part of ``metrics.json``: of every set and system what
@@ -156,11 +166,12 @@ def evaluate_systems(
             "rows": len(test_set.texts),
             "description": test_set.description,
             "systems": {
-                name: _evaluate_one(system, test_set, samples) for name, system in systems.items()
+                name: _evaluate_one(system, test_set, labels, samples)
+                for name, system in systems.items()
             },
         }
     return {
-        "labels": list(LABELS),
+        "labels": list(labels),
         "bootstrap": {"samples": samples, "confidence": CONFIDENCE},
         "sets": sets,
     }

@@ -17,6 +17,15 @@ _GREY = "#9ca3af"
 _BLUE = "#3b6fb6"
 _RED = "#c2362b"
 _NORMAL_QUANTILE = 1.96
+# Those that are compared, the first ones in colour: apart for red-green colour blindness too.
+_SYSTEM_STYLES = (
+    (_RED, "o"),
+    (_BLUE, "s"),
+    ("#b8860b", "D"),
+    ("#7c4dbe", "^"),
+    (_INK, "v"),
+    (_GREY, "P"),
+)
 
 
 def plot_learning_curve(log: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -142,6 +151,84 @@ def _plot_bins(axes: Any, bins: Sequence[Mapping[str, float]]) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:.0%}")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def plot_comparison(comparison: Mapping[str, Any], path: Path) -> None:
+    """Draw the macro-F1 of every system on every test set, with its 95% interval.
+
+    A recipe's marker is its mean over the seeds, which are small dots on the line of the interval
+    of the one that validation selected.
+
+    Args:
+        comparison: as :func:`memotions_hf.training.comparison.compare` returns it.
+        path: the PNG file, written whole or not at all.
+    """
+    require("matplotlib", "train")
+    from matplotlib.figure import Figure
+
+    sets: dict[str, Any] = {**comparison["sets"]}
+    sets |= comparison.get("emot_official", {}).get("sets", {})
+    systems = [*comparison["systems"]]
+    step = 1 / (len(systems) + 1.5)
+    height = 1.4 + len(sets) * max(0.5, 0.16 * len(systems))
+    figure = Figure(figsize=(9, height), dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    for number, system in enumerate(systems):
+        rows = {
+            row + (number - (len(systems) - 1) / 2) * step: entry["systems"][system]
+            for row, entry in enumerate(sets.values())
+            if system in entry["systems"]
+        }
+        _plot_system(axes, system, rows, *_SYSTEM_STYLES[number % len(_SYSTEM_STYLES)])
+    for row in range(0, len(sets), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color="#f3f4f6", zorder=0, linewidth=0)
+    named = [f"{name}\n{entry['rows']:,} rows" for name, entry in sets.items()]
+    axes.set_yticks(range(len(sets)), named)
+    key = "macro-F1\nmarker: mean over the seeds (dots), line: 95% interval of the one selected"
+    axes.set(ylim=(len(sets) - 0.5, -0.5), xlabel=key, xlim=(0, 1))
+    axes.grid(axis="x", color="#e5e7eb")
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=min(5, len(systems)), frameon=False)
+    _save_whole(figure, path)
+
+
+def _plot_system(
+    axes: Any, name: str, rows: Mapping[float, Mapping[str, Any]], colour: str, marker: str
+) -> None:
+    """Draw one system: intervals, markers, and a dot for every seed, by height in the picture."""
+    heights = list(rows)
+    scores = [row["macro_f1"] for row in rows.values()]
+    spreads = [row["seeds"]["macro_f1"] for row in rows.values() if "seeds" in row]
+    axes.hlines(
+        heights,
+        [score["low"] for score in scores],
+        [score["high"] for score in scores],
+        color=colour,
+        linewidth=1.2,
+    )
+    values = [spread["mean"] for spread in spreads] or [score["value"] for score in scores]
+    look: dict[str, Any] = {"linestyle": "", "clip_on": False}
+    axes.plot(values, heights, marker=marker, markersize=6, color=colour, label=name, **look)
+    for height, spread in zip(heights, spreads, strict=False):
+        seeds = list(spread["by_seed"].values())
+        axes.plot(
+            seeds,
+            [height] * len(seeds),
+            **look,
+            marker=".",
+            markersize=4,
+            color="white",
+            markeredgecolor=colour,
+            markeredgewidth=0.8,
+        )
+
+
+def _save_whole(figure: Any, path: Path) -> None:
+    temporary = path.with_name(f"new-{path.name}")
+    _save(figure, temporary)
+    temporary.replace(path)
 
 
 def _wilson_interval(share: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..corpus.sources import MERGED_SOURCES
 from ..errors import InputError
+from .reference_2024_recipe import REFERENCE_2024, Reference2024Recipe
 
 
 @dataclass(frozen=True)
@@ -17,31 +18,32 @@ class Recipe:
     ``train_max_length`` and ``max_length`` are in tokens: longer texts are cut in training, to
     bound the cost of a batch, and in serving. ``subword_dropout`` is the BPE-dropout rate of the
     training texts (Provilkov et al. 2020), ``token_dropout`` the share of their tokens read as
-    unknown, ``neutral_tokens`` are always read as unknown in serving, ``weight_decay`` is AdamW's
+    unknown, ``class_balance`` the power of the weights that would make all classes count the same,
+    ``neutral_tokens`` are always read as unknown in serving, ``weight_decay`` is AdamW's
     (Loshchilov and Hutter 2019).
     """
 
     name: str
     version: int
     sources: tuple[str, ...] = MERGED_SOURCES
-    vocab_size: int = 12_000
+    vocab_size: int = 14_000
     train_max_length: int = 128
     max_length: int = 512
     embedding_dim: int = 128
-    lstm_units: tuple[int, ...] = (128, 128)
-    embedding_dropout: float = 0.3
-    dropout: float = 0.5
-    subword_dropout: float = 0.2
+    lstm_units: tuple[int, ...] = (128,)
+    embedding_dropout: float = 0.2
+    dropout: float = 0.4
+    subword_dropout: float = 0.1
     token_dropout: float = 0.1
     label_smoothing: float = 0.1
-    class_weights: bool = True
-    batch_size: int = 64
+    class_balance: float = 0.7
+    batch_size: int = 128
     learning_rate: float = 2e-3
     neutral_tokens: tuple[str, ...] = ("🥲",)
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
     warmup_epochs: float = 0.5
-    epochs: int = 10
+    epochs: int = 8
     patience: int = 3
     seed: int = 42
 
@@ -53,12 +55,12 @@ class Recipe:
         }
 
 
-RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe for recipe in (Recipe(name="memotions-bilstm", version=2),)
+RECIPES: Mapping[str, Recipe | Reference2024Recipe] = {
+    recipe.name: recipe for recipe in (Recipe(name="memotions-bilstm", version=3), REFERENCE_2024)
 }
 
 
-def get_recipe(name: str) -> Recipe:
+def get_recipe(name: str) -> Recipe | Reference2024Recipe:
     """Return a recipe by name.
 
     Raises:

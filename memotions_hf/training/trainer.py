@@ -22,7 +22,7 @@ from ..corpus.sources import get_source, weights_license
 from ..errors import InputError
 from ..evaluation.metrics import macro_f1
 from ..evaluation.plots import plot_learning_curve
-from ..labels import LABEL2ID, LABELS
+from ..labels import LABELS
 from ..modeling.artifact import TRAINING_LOG_FILE, ArtifactConfig
 from ..modeling.bilstm import BiLSTMConfig, build_bilstm
 from ..modeling.export import round_to_half
@@ -32,6 +32,7 @@ from .batches import TrainingBatches
 from .log import epochs_since_best, read_log, total_times, write_log
 from .recipes import Recipe
 from .subword_dropout import SubwordSampler
+from .temperature import fit_temperature
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -50,9 +51,10 @@ class LabelledTexts:
     labels: IntArray
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> LabelledTexts:
-        """Take the texts and labels of corpus examples."""
-        ids = [LABEL2ID[example.label] for example in examples]
+    def of(cls, examples: Sequence[Example], labels: Sequence[str] = LABELS) -> LabelledTexts:
+        """Take the texts and labels of corpus examples; the place of a label is its id."""
+        place = {label: number for number, label in enumerate(labels)}
+        ids = [place[example.label] for example in examples]
         return cls([example.text for example in examples], np.array(ids, dtype=np.int64))
 
 
@@ -68,11 +70,16 @@ class TrainingResult:
     log_path: Path
     facts: dict[str, Any]
 
+    def scores(self, texts: Sequence[str]) -> FloatArray:
+        """Return the model's probabilities for raw texts, shape (n, labels)."""
+        ids = encode_batch(self.tokenizer, texts, self.recipe.max_length)
+        return predict_ids(self.model, ids)
 
-def balanced_class_weights(labels: IntArray) -> FloatArray:
-    """Return n / (classes x rows of the class), so that every class weighs the same, shape (5,)."""
-    counts = np.bincount(labels, minlength=len(LABELS))
-    return (len(labels) / (len(LABELS) * np.maximum(counts, 1))).astype(np.float32)
+
+def balanced_class_weights(labels: IntArray, classes: int = len(LABELS)) -> FloatArray:
+    """Return n / (classes x rows of the class): every class weighs the same, shape (classes,)."""
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def predict_ids(model: keras.Model, ids: Sequence[Sequence[int]]) -> FloatArray:
@@ -89,21 +96,6 @@ def predict_ids(model: keras.Model, ids: Sequence[Sequence[int]]) -> FloatArray:
 def _negative_log_likelihood(probabilities: FloatArray, labels: IntArray) -> float:
     chosen = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
-
-
-def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
-    """Return the temperature that makes the likelihood of the labels highest (Guo et al. 2017)."""
-    from scipy.optimize import minimize_scalar
-
-    log_probabilities = np.log(np.maximum(probabilities, 1e-12)).astype(np.float64)
-
-    def loss(temperature: float) -> float:
-        scaled = log_probabilities / temperature
-        scaled -= scaled.max(1, keepdims=True)
-        log_norm = np.log(np.exp(scaled).sum(1))
-        return float((log_norm - scaled[np.arange(len(labels)), labels]).mean())
-
-    return float(minimize_scalar(loss, bounds=(0.25, 4.0), method="bounded").x)
 
 
 def fold_temperature(model: keras.Model, temperature: float) -> None:
@@ -134,7 +126,7 @@ class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
         logs = {} if logs is None else logs
         probabilities = predict_ids(self.model, self._ids)
         predicted = probabilities.argmax(1)
-        value = macro_f1(self._labels, predicted, len(LABELS))
+        value = macro_f1(self._labels, predicted, probabilities.shape[1])
         logs["val_loss"] = _negative_log_likelihood(probabilities, self._labels)
         logs["val_accuracy"] = float((predicted == self._labels).mean())
         logs["val_macro_f1"] = value
@@ -200,11 +192,12 @@ def _fit(
     folder: Path,
 ) -> None:
     log = read_log(folder / TRAINING_LOG_FILE)
-    weights = balanced_class_weights(train.labels)
+    classes = model.output_shape[-1]
+    weights = balanced_class_weights(train.labels, classes) ** recipe.class_balance
     batches = TrainingBatches(
         SubwordSampler(tokenizer, train.texts, recipe.subword_dropout, recipe.train_max_length),
-        train.labels,
-        class_weights=weights if recipe.class_weights else np.ones_like(weights),
+        np.eye(classes, dtype=np.float32)[train.labels],
+        weights[train.labels],
         batch_size=recipe.batch_size,
         token_dropout=recipe.token_dropout,
         seed=recipe.seed,
@@ -274,13 +267,20 @@ def _versions() -> dict[str, str]:
     }
 
 
-def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -> TrainingResult:
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    corpus: MergedCorpus | None = None,
+    labels: Sequence[str] = LABELS,
+) -> TrainingResult:
     """Train a recipe, or go on with a run that was interrupted.
 
     Args:
         recipe: what to train.
         folder: the run's own folder: log, best weights and the state to resume from.
         corpus: the corpus to train on; None merges the recipe's sources.
+        labels: the class names by id, where the corpus has others than the five.
 
     Returns:
         The model of the epoch with the best validation macro-F1, its temperature folded in and its
@@ -293,9 +293,9 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
     _prepare_run_folder(folder, recipe)
     keras.utils.set_random_seed(recipe.seed)
     corpus = corpus or merge(MergeOptions(sources=recipe.sources))
-    training = LabelledTexts.of(corpus.split("train"))
+    training = LabelledTexts.of(corpus.split("train"), labels)
     tokenizer = train_tokenizer(training.texts, recipe.vocab_size)
-    validation = LabelledTexts.of(corpus.split("validation"))
+    validation = LabelledTexts.of(corpus.split("validation"), labels)
     validation_ids = encode_batch(tokenizer, validation.texts, recipe.max_length)
     config = BiLSTMConfig(
         vocab_size=tokenizer.get_vocab_size(),
@@ -303,6 +303,7 @@ def train(recipe: Recipe, folder: Path, *, corpus: MergedCorpus | None = None) -
         lstm_units=recipe.lstm_units,
         embedding_dropout=recipe.embedding_dropout,
         dropout=recipe.dropout,
+        num_labels=len(labels),
     )
     model = build_bilstm(config)
     log = read_log(folder / TRAINING_LOG_FILE)

@@ -17,8 +17,8 @@ def batches(batch_size, texts=TEXTS, seed=1):
     tokenizer = train_tokenizer(TEXTS, vocab_size=120)
     return TrainingBatches(
         SubwordSampler(tokenizer, texts, rate=0.1, max_length=50),
-        LABELS[: len(texts)],
-        class_weights=np.arange(1, 6, dtype=np.float32),
+        np.eye(5, dtype=np.float32)[LABELS[: len(texts)]],
+        (LABELS[: len(texts)] + 1).astype(np.float32),
         batch_size=batch_size,
         token_dropout=0.1,
         seed=seed,

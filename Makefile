@@ -90,6 +90,7 @@ benchmarks: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/startup.py
 	$(DEV)/bin/python benchmarks/predict_stream.py
 	$(DEV)/bin/python benchmarks/model_facts.py
+	$(DEV)/bin/python benchmarks/inference.py
 	$(DEV)/bin/python benchmarks/merge_corpus.py
 	$(DEV)/bin/python benchmarks/local_engine.py
 	$(DEV)/bin/python benchmarks/gemini_faults.py

@@ -224,6 +224,47 @@ def _other_content(said: Mapping[str, str]) -> str:
     return "; later: ".join(" or ".join(part) for part in (at_once, later)) if at_once else "-"
 
 
+def _inference() -> str:
+    result = _read_json(RESULTS / "inference.json")
+    names = (
+        ("ours", "memotions-hf"),
+        ("ours_unseen", "... each text seen for the first time"),
+        ("keras", "Keras, the same weights"),
+        ("reference", "the 2024 system's style of serving"),
+        ("tfidf_svc", "TF-IDF and SVC"),
+        ("minilm", "all-MiniLM-L6-v2, ONNX, encoder alone"),
+        ("minilm_int8", "... in int8 arithmetic"),
+    )
+    rows = [
+        _inference_row(label, result["systems"][name], result["ratios"].get(name))
+        for name, label in names
+        if name in result["systems"]
+    ]
+    header = ["", "texts a second", "we are", "one text", "first answer", "peak memory"]
+    return markdown_table(header, rows)
+
+
+def _inference_row(
+    label: str, figures: Mapping[str, Any], ratios: Mapping[str, Any] | None
+) -> list[str]:
+    ratio = ratios["texts_per_second"] if ratios else None
+    cold = figures.get("cold_start_seconds")
+    return [
+        label,
+        f"{figures['texts_per_second']['median']:,.0f}",
+        f"{_times(ratio['median'])}x ({_times(ratio['low'])} to {_times(ratio['high'])})"
+        if ratio
+        else "",
+        f"{figures['milliseconds_for_one']['median']:.2f} ms",
+        f"{cold['median']:.2f} s" if cold else "",
+        f"{figures['peak_memory'] / 1e6:.0f} MB" if "peak_memory" in figures else "",
+    ]
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 20 else f"{ratio:.1f}"
+
+
 def sections() -> dict[str, str]:
     """Return what belongs between each pair of markers."""
     metrics = _read_json(BUNDLED / "metrics.json")
@@ -240,6 +281,7 @@ def sections() -> dict[str, str]:
         "space": _space(),
         "suggestions": _suggestions(),
         "interop": _interop(),
+        "inference": _inference(),
     }
 
 

@@ -16,15 +16,19 @@ from ..modeling.bilstm import INPUT_NAME, OUTPUT_NAME
 from ..modeling.onnx_graph import check_onnx, read_onnx_file
 from ..strict_files import shorten
 
+BATCH_TOKENS = 2048
+"""Tokens of one batch at most, padding included: what a run takes in memory does not grow with its
+texts. Larger batches are slower, and the session keeps the memory of its largest."""
+
 TOKEN_BUDGET = 32_768
-"""Tokens of one batch at most, padding included: what a run may take does not grow with texts."""
+"""Tokens of all variants of a text at most, padding included, that an explanation runs."""
 
 _MAX_THREADS = 4
 _FATAL_ONLY = 4
 
 
 def length_batches(
-    lengths: Sequence[int], batch_size: int, token_budget: int = TOKEN_BUDGET
+    lengths: Sequence[int], batch_size: int, token_budget: int = BATCH_TOKENS
 ) -> Iterator[list[int]]:
     """Group texts of similar length, so that little of a batch is padding.
 

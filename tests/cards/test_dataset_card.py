@@ -583,7 +583,7 @@ def test_the_card_of_the_real_corpus() -> None:
     statistics = corpus_statistics(configs, {"merged": report}, MergeOptions())
     card = render(statistics=statistics, infos=infos_of(configs))
     rows = sum(map(len, configs["merged"].values()))
-    assert f"{rows:,} short texts in Indonesian from 6 sources" in card
+    assert f"{rows:,} short texts in Indonesian from 8 sources" in card
     assert named_table(card, "label", *SPLITS, "all")["all"][-1] == rows
     assert set(named_table(card, "source", *LABELS, "all")) == {
         *(row["source"] for part in configs["merged"].values() for row in part),

@@ -26,11 +26,13 @@ PATIENCE = 60.0
 expect.set_options(timeout=PATIENCE * 1000)
 QUESTIONS = 3
 """What a page asks for an entry: its emotions, a suggestion, and what was reached with it."""
+SILENCE = 10.0
+"""Seconds without any word from a page or to it."""
 
 VIEWPORTS = {"phone": (390, 844), "desktop": (1440, 900)}
 ENTRY = (
     "Hari ini aku gagal ujian matematika lagi, padahal sudah belajar seminggu. Rasanya percuma. "
-    "Untung ada Ibu yang masakin sop hangat, jadi agak tenang."
+    "Pulangnya aku menangis di kamar sampai sore."
 )
 CRISIS = "aku udah gak mau hidup lagi"
 # What a stranger may try: markup, scripts, Markdown, the template languages of Gradio's HTML.
@@ -118,24 +120,37 @@ def wait_until(page: Any, condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def answered(page: Any, questions: int) -> Iterator[None]:
-    """Wait until what a page asks meanwhile, so many questions at least, has been answered."""
+    """Wait until what a page asks meanwhile, so many questions at least, has been answered.
+
+    The browser does not always say that a stream has ended: silence for a while is an end, too.
+    """
     asked: list[str] = []
     under_way: list[Any] = []
+    latest = time.monotonic()
 
     def begin(request: Any) -> None:
+        nonlocal latest
         if "/queue/" in request.url:
+            latest = time.monotonic()
             under_way.append(request)
             asked.extend(["question"] * request.url.endswith("/queue/join?"))
 
     def end(request: Any) -> None:
+        nonlocal latest
         if request in under_way:
+            latest = time.monotonic()
             under_way.remove(request)
+
+    def is_over() -> bool:
+        if len(asked) >= questions and not under_way:
+            return True
+        return time.monotonic() - latest > SILENCE
 
     listeners = {"request": begin, "requestfinished": end, "requestfailed": end}
     for event, listener in listeners.items():
         page.on(event, listener)
     yield
-    wait_until(page, lambda: len(asked) >= questions and not under_way)
+    wait_until(page, is_over)
     for event, listener in listeners.items():
         page.remove_listener(event, listener)
 

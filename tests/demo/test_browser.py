@@ -215,7 +215,7 @@ def test_an_entry_gets_its_emotions_words_arc_and_suggestion(visit, size):
     assert all(word in ENTRY for word in marked)
     arc = answer.locator("ol li")
     expect(arc).to_have_count(3)
-    expect(arc.last).to_contain_text("senang")
+    expect(arc.last).to_contain_text("sedih")
     suggestion = page.locator(".mm-suggestion-text")
     assert len(re.findall(r"[.!?]", suggestion.inner_text())) >= 5
     expect(page.locator("#mm-suggestion")).to_contain_text("mesin bawaan Memotions")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import random
 import threading
 import time
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import CorpusError, InputError, MemotionsError, require
+from ..ray_session import open_ray
 from .translation_cache import TranslationCache, text_key
 from .translators import (
     MARIAN_MODEL,
@@ -56,12 +56,6 @@ _LONGEST_BACK_OFF = 60.0
 _LONGEST_PAUSE = 3_600.0
 _GIVE_UP_AFTER = 20
 _ECHO_WORDS = 3
-_QUIET_RAY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DATA_LOG_LEVEL": "ERROR",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-}
-
 Progress = Callable[[int], object]
 """Called with the number of texts that are done since the last call, as ``tqdm.update`` is."""
 
@@ -428,7 +422,7 @@ def translate_with_ray(
         ]
         if blocks:
             workers = min(concurrency, len(blocks))
-            with _ray(workers) as ray:
+            with open_ray(workers) as ray:
                 answered = ray.data.from_arrow(blocks).map_batches(
                     _RayBatches,
                     fn_constructor_args=(make_translator, retries),
@@ -445,21 +439,3 @@ def translate_with_ray(
                     outcomes = zip(columns["answer"], columns["reason"], strict=True)
                     run.keep(items, list(outcomes))
     return report
-
-
-@contextmanager
-def _ray(workers: int) -> Iterator[Any]:
-    """Use the Ray that runs already, the cluster of RAY_ADDRESS, or a small one of our own."""
-    for name, value in _QUIET_RAY.items():
-        os.environ.setdefault(name, value)
-    require("ray.data", "ray")
-    ray = require("ray", "ray")
-    ours = not ray.is_initialized()
-    if ours:
-        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers}
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **local)
-    try:
-        yield ray
-    finally:
-        if ours:
-            ray.shutdown()

@@ -238,13 +238,13 @@ def open_with_threads(
 ) -> EmotionClassifier:
     """Open a classifier in a worker, which is not alone on this machine."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
-    runtime._MAX_THREADS = threads
+    runtime.MAX_THREADS = threads
     return EmotionClassifier.from_pretrained(model, revision=revision)
 
 
 def share_of_cores(workers: int) -> int:
     """Return how many threads each of several workers may use."""
-    return max(1, runtime._available_cores() // workers)
+    return max(1, runtime.available_cores() // workers)
 
 
 # The result
@@ -301,7 +301,7 @@ def predict_parquet(
         from .ray_engine import answer_with_ray
 
         chunk_count = -(-table.rows // table.chunk_rows)
-        actors = max(1, min(workers or runtime._available_cores(), chunk_count))
+        actors = max(1, min(workers or runtime.available_cores(), chunk_count))
         answers = answer_with_ray(table, others, model, revision, batch_size, actors)
     else:
         classifier = EmotionClassifier.from_pretrained(model, revision=revision)
@@ -313,7 +313,7 @@ def predict_parquet(
 def default_workers(table: ParquetSource) -> int:
     """Return how many processes are worth their start."""
     # One process has threads of its own, for as many cores as ONNX Runtime is given.
-    wanted = runtime._available_cores() // runtime._MAX_THREADS
+    wanted = runtime.available_cores() // runtime.MAX_THREADS
     return max(1, min(wanted, table.rows // _WORTH_A_PROCESS))
 
 

@@ -12,18 +12,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MemotionsError, require
+from ..ray_session import open_ray
 from ..strict_files import shorten
 from .classifier import EmotionClassifier
 
 if TYPE_CHECKING:
     from .parquet import ParquetSource
 
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DATA_LOG_LEVEL": "ERROR",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-}
 _PROBLEM = "problem"
 
 
@@ -77,7 +72,8 @@ def answer_with_ray(
         MemotionsError: an actor failed or was lost.
     """
     EmotionClassifier.from_pretrained(model, revision=revision)  # before Ray starts, for its errors
-    with _ray(actors) as ray, _data_context(ray):
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    with open_ray(actors + 1) as ray, _data_context(ray):
         errors = (ray.exceptions.RayError, require("ray.data.exceptions", "ray").SystemException)
         try:
             blocks = _blocks(ray, table, (table.column, model, revision, batch_size), actors)
@@ -129,24 +125,6 @@ def _align(blocks: Iterable[Any], chunks: Iterable[Any]) -> Iterator[Any]:
 def _last_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__
-
-
-@contextmanager
-def _ray(actors: int) -> Iterator[Any]:
-    """Use the Ray that runs already, the cluster of RAY_ADDRESS, or a small one of our own."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    require("ray.data", "ray")
-    ray = require("ray", "ray")
-    ours = not ray.is_initialized()
-    if ours:
-        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": actors + 1}
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **local)
-    try:
-        yield ray
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 @contextmanager

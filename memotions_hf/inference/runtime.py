@@ -23,7 +23,9 @@ texts. Larger batches are slower, and the session keeps the memory of its larges
 TOKEN_BUDGET = 32_768
 """Tokens of all variants of a text at most, padding included, that an explanation runs."""
 
-_MAX_THREADS = 4
+MAX_THREADS = 4
+"""Threads of a session at most; a worker that is not alone on its machine lowers it."""
+
 _FATAL_ONLY = 4
 
 
@@ -102,7 +104,7 @@ def _options() -> Any:
     options.log_severity_level = _FATAL_ONLY
     # A number of our own also keeps the library from pinning threads to cores, which fails with a
     # warning in containers.
-    options.intra_op_num_threads = max(1, min(_available_cores(), _MAX_THREADS))
+    options.intra_op_num_threads = max(1, min(available_cores(), MAX_THREADS))
     options.inter_op_num_threads = 1
     # Memory patterns are kept for every shape seen, and batches come in thousands of shapes.
     options.enable_mem_pattern = False
@@ -111,7 +113,8 @@ def _options() -> Any:
     return options
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -35,7 +35,7 @@ def run_train(args: argparse.Namespace) -> int:
         folder = reference.save(run / "model")
         training = reference.facts["training"]
     say(
-        f"best validation macro-F1 {training['best_val_macro_f1']:.4f} in epoch "
+        f"validation macro-F1 {training['val_macro_f1']:.4f}, with epoch "
         f"{training['best_epoch']} of {training['epochs']}, {training['seconds']:.0f} s"
     )
     print(folder)

@@ -18,6 +18,7 @@ INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
 _MAX_PARAMETERS = 100_000_000
 _MAX_LAYERS = 16
+_MAX_PAIRED_VOCAB = 46_340
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class BiLSTMConfig:
         embedding_dropout: share of embedding channels dropped for a whole text.
         dropout: dropout after each LSTM and before the classifier.
         num_labels: classes.
+        pair_buckets: rows of the linear path for pairs of neighbouring tokens, which share them by
+            remainder; 0 for a model without that path. Needs a vocabulary of at most 46,340, so
+            that the number of a pair fits 32 bits.
 
     Raises:
         InputError: a size or a rate is out of range.
@@ -42,6 +46,7 @@ class BiLSTMConfig:
     embedding_dropout: float = 0.3
     dropout: float = 0.4
     num_labels: int = len(LABELS)
+    pair_buckets: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lstm_units", tuple(self.lstm_units))
@@ -55,6 +60,16 @@ class BiLSTMConfig:
                     f"sizes of a BiLSTM must be whole numbers from 1 to {_MAX_PARAMETERS:,}, got "
                     f"{shorten(size)}"
                 )
+        if not (self.pair_buckets == 0 or _is_size(self.pair_buckets)):
+            raise InputError(
+                f"pair_buckets must be a whole number from 0 to {_MAX_PARAMETERS:,}, got "
+                f"{shorten(self.pair_buckets)}"
+            )
+        if self.pair_buckets and self.vocab_size > _MAX_PAIRED_VOCAB:
+            raise InputError(
+                f"a model with pair_buckets has at most {_MAX_PAIRED_VOCAB:,} tokens, got "
+                f"{self.vocab_size:,}"
+            )
         for rate in (self.embedding_dropout, self.dropout):
             if not 0 <= rate < 1:
                 raise InputError(
@@ -72,7 +87,8 @@ class BiLSTMConfig:
         for units in self.lstm_units:
             count += 2 * 4 * units * (width + units + 1)
             width = 2 * units
-        return count + (width + 1) + self.num_labels * (2 * width + 1)
+        ngrams = self.vocab_size + self.pair_buckets if self.pair_buckets else 0
+        return count + (width + 1) + self.num_labels * (2 * width + 1 + ngrams)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON-ready values."""
@@ -107,6 +123,13 @@ def build_bilstm(config: BiLSTMConfig) -> keras.Model:
     average and a rectified maximum over the real tokens are concatenated for the classifier. The
     maximum is rectified so that padding, held at zero, changes nothing, and an empty text has a
     defined answer.
+
+    With ``pair_buckets``, a linear classifier of the tokens and of the pairs of neighbours stands
+    beside them, and the logits of both are added (the wide path of Cheng et al. 2016, "Wide & Deep
+    Learning for Recommender Systems"). Its rows are the layer ``ngrams``: one for each token, then
+    one for each remainder of a pair's number, ``previous * vocab_size + token``. Their sum is
+    divided by the square root of how many there are, so that long texts are not surer for length
+    alone.
     """
     keras = require("keras", "train")
     layers, ops = keras.layers, keras.ops
@@ -128,11 +151,33 @@ def build_bilstm(config: BiLSTMConfig) -> keras.Model:
     weight = layers.Softmax(axis=-1, name="attention_weights")(score, mask=is_token)
     zeroed = ops.multiply(hidden, ops.expand_dims(ops.cast(is_token, "float32"), -1))
     average = layers.Dot(axes=1, name="attention_average")([weight, zeroed])
-    maximum = layers.GlobalMaxPooling1D(name="maximum")(zeroed)
+    maximum = layers.GlobalMaxPooling1D(name="token_maximum")(zeroed)
     maximum = layers.ReLU(name="rectified_maximum")(maximum)
 
     pooled = layers.Concatenate(name="pooled")([average, maximum])
     pooled = layers.Dropout(config.dropout, name="pooled_dropout")(pooled)
     logits = layers.Dense(config.num_labels, name="logits")(pooled)
+    if config.pair_buckets:
+        linear = _ngram_logits(config, input_ids)
+        logits = layers.Add(name="summed_logits")([logits, linear])
     probabilities = layers.Softmax(name=OUTPUT_NAME)(logits)
     return keras.Model(input_ids, probabilities, name="memotions_bilstm")
+
+
+def _ngram_logits(config: BiLSTMConfig, input_ids: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the logits of the linear path, shape (batch, num_labels)."""
+    keras = require("keras", "train")
+    ops = keras.ops
+    tokens = ops.pad(input_ids, [[0, 0], [0, 1]])
+    previous = ops.roll(tokens, 1, axis=1)  # the padding comes round to the front
+    numbers = ops.add(ops.multiply(previous, config.vocab_size), tokens)
+    pairs = ops.add(ops.mod(numbers, config.pair_buckets), config.vocab_size)
+    is_pair = ops.logical_and(ops.not_equal(previous, 0), ops.not_equal(tokens, 0))
+    ngrams = ops.concatenate([tokens, ops.where(is_pair, pairs, 0)], axis=1)
+    rows = keras.layers.Embedding(
+        config.vocab_size + config.pair_buckets, config.num_labels, name="ngrams"
+    )(ngrams)
+    is_ngram = ops.cast(ops.not_equal(ngrams, 0), "float32")
+    total = ops.sum(ops.multiply(rows, ops.expand_dims(is_ngram, -1)), axis=1)
+    count = ops.sum(is_ngram, axis=1, keepdims=True)
+    return ops.divide(total, ops.sqrt(ops.maximum(count, 1.0)))

@@ -67,6 +67,8 @@ def keras_to_arrays(model: keras.Model, config: BiLSTMConfig) -> dict[str, Array
         "logits.kernel": np.asarray(model.get_layer("logits").kernel),
         "logits.bias": np.asarray(model.get_layer("logits").bias),
     }
+    if config.pair_buckets:
+        arrays["ngrams"] = np.asarray(model.get_layer("ngrams").embeddings)
     for number in range(1, len(config.lstm_units) + 1):
         layer = model.get_layer(f"bilstm_{number}")
         cells = (layer.forward_layer.cell, layer.backward_layer.cell)
@@ -89,6 +91,8 @@ def arrays_to_keras(arrays: Mapping[str, Array], config: BiLSTMConfig) -> keras.
     model.get_layer("embedding").set_weights([arrays["embedding"]])
     for name in ("attention", "logits"):
         model.get_layer(name).set_weights([arrays[f"{name}.kernel"], arrays[f"{name}.bias"]])
+    if config.pair_buckets:
+        model.get_layer("ngrams").set_weights([arrays["ngrams"]])
     for number in range(1, len(config.lstm_units) + 1):
         weights: list[Array] = []
         for direction in range(len(_DIRECTIONS)):

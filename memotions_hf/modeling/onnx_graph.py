@@ -33,7 +33,7 @@ HALF_SUFFIX = ".half"
 MAX_MODEL_BYTES = 500_000_000
 
 # Numbers of the file format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
-_FLOAT, _INT32 = 1, 6
+_FLOAT, _INT32, _BOOL = 1, 6, 9
 _DATA_TYPES: Mapping[int, np.dtype[Any]] = {
     _FLOAT: np.dtype("<f4"),
     7: np.dtype("<i8"),
@@ -105,10 +105,28 @@ def weight_shapes(config: BiLSTMConfig) -> dict[str, tuple[int, ...]]:
         shapes[f"lstm_{number}.B"] = (2, 8 * units)
         width = 2 * units
     shapes |= {"attention.kernel": (width, 1), "attention.bias": (1,)}
+    if config.pair_buckets:
+        shapes["ngrams"] = (config.vocab_size + config.pair_buckets, config.num_labels)
     return shapes | {
         "logits.kernel": (2 * width, config.num_labels),
         "logits.bias": (config.num_labels,),
     }
+
+
+class _Builder:
+    """Collects nodes and constants; each step returns the name of its result."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.constants: dict[str, Array] = {}
+
+    def constant(self, name: str, value: Any, dtype: Any = np.int64) -> str:
+        self.constants[name] = np.array(value, dtype)
+        return name
+
+    def node(self, op: str, inputs: list[str], output: str, **attributes: Attribute) -> str:
+        self.nodes[output] = Node(op, tuple(inputs), attributes)
+        return output
 
 
 def plan_graph(config: BiLSTMConfig, halves: Collection[str]) -> GraphPlan:
@@ -118,17 +136,8 @@ def plan_graph(config: BiLSTMConfig, halves: Collection[str]) -> GraphPlan:
         config: sizes of the network.
         halves: names of the weights that are stored as float16.
     """
-    nodes: dict[str, Node] = {}
-    constants: dict[str, Array] = {}
-
-    def constant(name: str, value: Any, dtype: Any = np.int64) -> str:
-        constants[name] = np.array(value, dtype)
-        return name
-
-    def node(op: str, inputs: list[str], output: str, **attributes: Attribute) -> str:
-        nodes[output] = Node(op, tuple(inputs), attributes)
-        return output
-
+    graph = _Builder()
+    node, constant = graph.node, graph.constant
     for name in halves:
         node("Cast", [f"{name}{HALF_SUFFIX}"], name, to=_FLOAT)
     zero = constant("zero", 0)
@@ -163,8 +172,36 @@ def plan_graph(config: BiLSTMConfig, halves: Collection[str]) -> GraphPlan:
     maximum = node("Relu", [maximum], "rectified_maximum")
     pooled = node("Concat", [average, maximum], "pooled", axis=-1)
     logits = node("Gemm", [pooled, "logits.kernel", "logits.bias"], "logits")
+    if config.pair_buckets:
+        logits = node("Add", [logits, _plan_ngrams(graph, config)], "summed_logits")
     node("Softmax", [logits], OUTPUT_NAME, axis=-1)
-    return GraphPlan(nodes, constants)
+    return GraphPlan(graph.nodes, graph.constants)
+
+
+def _plan_ngrams(graph: _Builder, config: BiLSTMConfig) -> str:
+    """Add the linear path, which reads ``ids_by_time`` and the padded ``ids``."""
+    node, constant = graph.node, graph.constant
+    front = constant("ngrams.front", [1, 0, 0, 0])
+    previous = node("Pad", ["ids_by_time", front], "ngrams.previous")
+    vocab_size = constant("ngrams.vocab_size", config.vocab_size)
+    number = node("Mul", [previous, vocab_size], "ngrams.previous_part")
+    number = node("Add", [number, "ids"], "ngrams.number")
+    bucket = node("Mod", [number, constant("ngrams.buckets", config.pair_buckets)], "ngrams.bucket")
+    row = node("Add", [bucket, vocab_size], "ngrams.pair_row")
+    has_previous = node("Cast", [previous], "ngrams.has_previous", to=_BOOL)
+    is_pair = node("And", [has_previous, "is_token"], "ngrams.is_pair")
+    pairs = node("Where", [is_pair, row, "zero"], "ngrams.pairs")
+    rows = node("Concat", ["ids", pairs], "ngrams.rows", axis=0)
+    is_ngram = node("Cast", [rows], "ngrams.is_ngram", to=_BOOL)
+    counted = node("Cast", [is_ngram], "ngrams.counted", to=_FLOAT)
+    mask = node("Unsqueeze", [counted, "last_axis"], "ngrams.mask")
+    weights = node("Gather", ["ngrams", rows], "ngrams.weights", axis=0)
+    weights = node("Mul", [weights, mask], "ngrams.real_weights")
+    total = node("ReduceSum", [weights, "first_axis"], "ngrams.total", keepdims=0)
+    count = node("ReduceSum", [mask, "first_axis"], "ngrams.count", keepdims=0)
+    one = constant("ngrams.one", 1.0, np.float32)
+    root = node("Sqrt", [node("Max", [count, one], "ngrams.at_least_one")], "ngrams.root")
+    return node("Div", [total, root], "ngrams.logits")
 
 
 def read_onnx_file(path: Path) -> bytes:
@@ -249,8 +286,13 @@ def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> BiLSTMConfig:
     embedding, bias = shapes.get("embedding", ()), shapes.get("logits.bias", ())
     if len(embedding) != 2 or len(bias) != 1:
         raise ValueError("it has no embedding, or no classes")
+    ngrams = shapes.get("ngrams")
     return BiLSTMConfig(
-        embedding[0], embedding_dim=embedding[1], lstm_units=tuple(units), num_labels=bias[0]
+        embedding[0],
+        embedding_dim=embedding[1],
+        lstm_units=tuple(units),
+        num_labels=bias[0],
+        pair_buckets=ngrams[0] - embedding[0] if ngrams else 0,
     )
 
 

@@ -87,6 +87,8 @@ def _to_torch(arrays: Mapping[str, Array], config: BiLSTMConfig) -> dict[str, Ar
     for name in ("attention", "logits"):
         tensors[f"{name}.weight"] = arrays[f"{name}.kernel"].T
         tensors[f"{name}.bias"] = arrays[f"{name}.bias"]
+    if config.pair_buckets:
+        tensors["ngrams.weight"] = arrays["ngrams"]
     for number in range(len(config.lstm_units)):
         w, r, b = (arrays[f"lstm_{number + 1}.{part}"] for part in "WRB")
         for direction, suffix in enumerate(_SUFFIXES):

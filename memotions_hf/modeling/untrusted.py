@@ -34,6 +34,7 @@ _KERAS_OBJECTS = {
     *("Functional", "InputLayer", "Embedding", "SpatialDropout1D", "Bidirectional", "LSTM"),
     *("Dropout", "Dense", "Softmax", "Dot", "GlobalMaxPooling1D", "ReLU", "Concatenate"),
     *("NotEqual", "Squeeze", "Multiply", "Cast", "ExpandDims", "DTypePolicy"),
+    *("Add", "Pad", "Roll", "Mod", "LogicalAnd", "Where", "Sum", "Maximum", "Sqrt", "Divide"),
     *("GlorotUniform", "Orthogonal", "RandomUniform", "Zeros", "__keras_tensor__"),
 }
 _LAMBDAS = ("Lambda", "__lambda__")
@@ -156,7 +157,13 @@ def _model_sizes(values: Mapping[str, Any]) -> frozenset[object]:
     units = model.get("lstm_units")
     sizes = [model.get(key) for key in ("vocab_size", "embedding_dim", "num_labels")]
     sizes += units if isinstance(units, list) else []
+    sizes += [_ngram_rows(model)]
     return frozenset({1, *(size for size in sizes if isinstance(size, int))})
+
+
+def _ngram_rows(model: Mapping[str, Any]) -> int | None:
+    tokens, buckets = model.get("vocab_size"), model.get("pair_buckets")
+    return tokens + buckets if isinstance(tokens, int) and isinstance(buckets, int) else None
 
 
 def _walk_objects(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -101,7 +101,7 @@ def _over_seeds(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the selected seed's evaluation with the spread over all, and facts of the training."""
     training = {seed: run["training"] for seed, run in runs.items()}
-    validation = {seed: facts["best_val_macro_f1"] for seed, facts in training.items()}
+    validation = {seed: facts["val_macro_f1"] for seed, facts in training.items()}
     selected = max(validation, key=validation.__getitem__)
     evaluation = dict(runs[selected]["evaluation"])
     evaluation["sets"] = {

@@ -20,7 +20,8 @@ class Recipe:
     training texts (Provilkov et al. 2020), ``token_dropout`` the share of their tokens read as
     unknown, ``class_balance`` the power of the weights that would make all classes count the same,
     ``neutral_tokens`` are always read as unknown in serving, ``weight_decay`` is AdamW's
-    (Loshchilov and Hutter 2019).
+    (Loshchilov and Hutter 2019), ``pair_buckets`` the size of the linear path beside the BiLSTM
+    (:class:`~memotions_hf.modeling.bilstm.BiLSTMConfig`; 0 for none).
     """
 
     name: str
@@ -31,6 +32,7 @@ class Recipe:
     max_length: int = 512
     embedding_dim: int = 128
     lstm_units: tuple[int, ...] = (128,)
+    pair_buckets: int = 262_147
     embedding_dropout: float = 0.2
     dropout: float = 0.4
     subword_dropout: float = 0.1
@@ -43,7 +45,7 @@ class Recipe:
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
     warmup_epochs: float = 0.5
-    epochs: int = 8
+    epochs: int = 5
     patience: int = 3
     seed: int = 42
 
@@ -56,7 +58,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe | Reference2024Recipe] = {
-    recipe.name: recipe for recipe in (Recipe(name="memotions-bilstm", version=3), REFERENCE_2024)
+    recipe.name: recipe for recipe in (Recipe(name="memotions-bilstm", version=4), REFERENCE_2024)
 }
 
 

@@ -41,6 +41,7 @@ from .reference_2024_recipe import (
     word_indices,
     words_of,
 )
+from .run_folder import prepare_run_folder
 from .trainer import balanced_class_weights, cpu_time
 
 __all__ = [
@@ -58,7 +59,6 @@ __all__ = [
 
 _BEST_WEIGHTS = "best.weights.h5"
 _STATE_FOLDER = "backup"
-_RECIPE_FILE = "recipe.json"
 # What Keras's ReduceLROnPlateau takes for a rise unless it is told.
 _RISE = 1e-4
 
@@ -259,25 +259,6 @@ def _fit(model: keras.Model, data: _Data, recipe: Reference2024Recipe, folder: P
     )
 
 
-def _prepare_run_folder(folder: Path, recipe: Reference2024Recipe, data: _Data) -> None:
-    """Make the folder, or check that the run in it is of the same recipe and may go on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    marker = folder / _RECIPE_FILE
-    description = json.dumps(recipe.to_dict() | {"rows": data.digest()}, indent=2) + "\n"
-    if marker.exists():
-        if marker.read_text(encoding="utf-8") != description:
-            raise InputError(
-                f"{folder} holds a run of another recipe or version, or on other rows; name "
-                "another folder or remove it"
-            )
-        return
-    temporary = folder / f"new-{_RECIPE_FILE}"
-    if {path.name for path in folder.iterdir()} - {temporary.name}:
-        raise InputError(f"{folder} is not empty and holds no training run; name another folder")
-    temporary.write_text(description, encoding="utf-8")
-    temporary.replace(marker)
-
-
 def train_reference_2024(
     recipe: Reference2024Recipe, folder: Path, corpus: MergedCorpus | None = None
 ) -> TrainedReference:
@@ -302,7 +283,8 @@ def train_reference_2024(
         whole = MergeOptions(recipe.sources, validation_fraction=0.0, test_fraction=0.0)
         corpus = naive_concatenation(whole)
     data = _read_data(corpus, recipe)
-    _prepare_run_folder(folder, recipe, data)
+    description = recipe.to_dict() | {"rows": data.digest()}
+    prepare_run_folder(folder, description, "of another recipe or version, or on other rows")
     keras.utils.set_random_seed(recipe.seed)
     vocab_size = len(data.vocabulary) + 1
     if not _is_finished(read_log(folder / TRAINING_LOG_FILE), recipe):
@@ -337,6 +319,7 @@ def _facts(data: _Data, recipe: Reference2024Recipe, log: Log) -> dict[str, Any]
             "best_epoch": best_epoch(log),
             "best_val_accuracy": best["val_accuracy"],
             "best_val_macro_f1": best["val_macro_f1"],
+            "val_macro_f1": best["val_macro_f1"],
             "parameters": count_parameters(len(data.vocabulary) + 1, recipe),
             "vocabulary": len(data.vocabulary),
             "longest_text": data.longest,

@@ -110,7 +110,7 @@ def score_recipe(
         training = dict(trained.facts["training"])
         progress(
             f"{recipe.name}, seed {recipe.seed}: validation macro-F1 "
-            f"{training['best_val_macro_f1']:.4f}, {training['seconds']:.0f} s; scoring"
+            f"{training['val_macro_f1']:.4f}, {training['seconds']:.0f} s; scoring"
         )
         systems = {recipe.name: ProbabilitySystem(trained.scores)}
         evaluation = evaluate_systems(systems, test_sets, labels=labels)

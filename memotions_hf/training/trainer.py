@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from tokenizers import Tokenizer
 
 from ..corpus.merge import SPLITS, Example, MergedCorpus, MergeOptions, merge
 from ..corpus.sources import get_source, weights_license
-from ..errors import InputError
 from ..evaluation.metrics import macro_f1
 from ..evaluation.plots import plot_learning_curve
 from ..labels import LABELS
@@ -30,17 +28,19 @@ from ..modeling.hub import MemotionsBiLSTM
 from ..tokenization import UNK_ID, encode_batch, pad_batch, train_tokenizer
 from .batches import TrainingBatches
 from .log import epochs_since_best, read_log, total_times, write_log
+from .ngrams import character_matrix, fit_ngrams, ngram_matrix
 from .recipes import Recipe
+from .run_folder import prepare_run_folder
 from .subword_dropout import SubwordSampler
-from .temperature import fit_temperature
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
 _BEST_WEIGHTS = "best.weights.h5"
 _STATE_FOLDER = "backup"
-_RECIPE_FILE = "recipe.json"
 _PREDICT_BATCH = 256
+# The parts of a model that are useless on validation must not be turned round either.
+_SCALES = (0.05, 20.0)
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,39 @@ def _negative_log_likelihood(probabilities: FloatArray, labels: IntArray) -> flo
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 
 
-def fold_temperature(model: keras.Model, temperature: float) -> None:
-    """Divide the logits' weights by the temperature: every back end is calibrated then."""
-    layer = model.get_layer("logits")
-    layer.set_weights([weight / temperature for weight in layer.get_weights()])
+def fit_scales(logits: Sequence[FloatArray], labels: IntArray) -> list[float]:
+    """Return what to multiply logits of several parts with, so that their sum explains the labels.
+
+    Those that make the likelihood of the labels highest. For one part that is temperature scaling
+    (Guo et al. 2017), the temperature being one over the scale.
+
+    Args:
+        logits: of each part, shape (n, classes); log-probabilities are logits too.
+        labels: class ids, shape (n,).
+    """
+    from scipy.optimize import minimize
+
+    parts = np.stack(logits).astype(np.float64)
+    rows = np.arange(len(labels))
+
+    def loss(scales: npt.NDArray[np.float64]) -> float:
+        summed = np.tensordot(scales, parts, axes=1)
+        summed -= summed.max(1, keepdims=True)
+        return float((np.log(np.exp(summed).sum(1)) - summed[rows, labels]).mean())
+
+    start = np.ones(len(parts)) / len(parts)
+    found = minimize(loss, start, method="L-BFGS-B", bounds=[_SCALES] * len(parts))
+    return [float(scale) for scale in found.x]
+
+
+def _log(probabilities: FloatArray) -> FloatArray:
+    return np.log(np.maximum(probabilities, 1e-12))
+
+
+def scale_logits(model: keras.Model, scale: float, bias: FloatArray | float = 0.0) -> None:
+    """Multiply the logits' weights and add to their bias: every back end is calibrated then."""
+    kernel, own_bias = (weight * scale for weight in model.get_layer("logits").get_weights())
+    model.get_layer("logits").set_weights([kernel, own_bias + bias])
 
 
 class BestOnMacroF1(keras.callbacks.Callback):  # type: ignore[misc]
@@ -152,21 +181,8 @@ def cpu_time() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _prepare_run_folder(folder: Path, recipe: Recipe) -> None:
-    """Make the folder, or check that the run in it is of the same recipe and may go on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    marker = folder / _RECIPE_FILE
-    description = json.dumps(recipe.to_dict(), indent=2) + "\n"
-    if not marker.exists():
-        if any(folder.iterdir()):
-            raise InputError(
-                f"{folder} is not empty and holds no training run; name another folder"
-            )
-        marker.write_text(description, encoding="utf-8")
-    elif marker.read_text(encoding="utf-8") != description:
-        raise InputError(
-            f"{folder} holds a run of another recipe or version; name another folder or remove it"
-        )
+def _class_weights(recipe: Recipe, labels: IntArray, classes: int) -> FloatArray:
+    return balanced_class_weights(labels, classes) ** np.float32(recipe.class_balance)
 
 
 def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -193,7 +209,7 @@ def _fit(
 ) -> None:
     log = read_log(folder / TRAINING_LOG_FILE)
     classes = model.output_shape[-1]
-    weights = balanced_class_weights(train.labels, classes) ** recipe.class_balance
+    weights = _class_weights(recipe, train.labels, classes)
     batches = TrainingBatches(
         SubwordSampler(tokenizer, train.texts, recipe.subword_dropout, recipe.train_max_length),
         np.eye(classes, dtype=np.float32)[train.labels],
@@ -219,19 +235,81 @@ def _fit(
     )
 
 
-def neutralise(model: keras.Model, token_ids: Sequence[int | None]) -> None:
+def neutralise(model: keras.Model, token_ids: Iterable[int]) -> None:
     """Give tokens the embedding of the unknown one, so that they say nothing on their own.
 
     The emoji of tears stands in sad, relieved and laughing texts alike, but in the journal entries
     almost only in happy ones: what a model learns from it is an accident of the data. The unknown
-    token is at hand, since token dropout taught the model to read past it. None is no token.
+    token is at hand, since token dropout taught the model to read past it.
     """
     embedding = model.get_layer("embedding")
     (weights,) = embedding.get_weights()
     for token_id in token_ids:
-        if token_id is not None:
-            weights[token_id] = weights[UNK_ID]
+        weights[token_id] = weights[UNK_ID]
     embedding.set_weights([weights])
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """The whole model, after the BiLSTM's own training."""
+
+    model: keras.Model
+    config: BiLSTMConfig
+    temperature: float
+    macro_f1: float
+    times: Mapping[str, float]
+
+
+def _finish(
+    bilstm: keras.Model,
+    config: BiLSTMConfig,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    train: LabelledTexts,
+    validation: LabelledTexts,
+    validation_ids: Sequence[Sequence[int]],
+) -> _Finished:
+    """Put the linear path beside the BiLSTM, weigh both on validation, and calibrate them."""
+    started, cpu_started = time.monotonic(), cpu_time()
+    found = map(tokenizer.token_to_id, recipe.neutral_tokens)
+    neutral_ids = {token_id for token_id in found if token_id is not None}
+    neutralise(bilstm, neutral_ids)
+    logits = [_log(predict_ids(bilstm, validation_ids))]
+    if recipe.pair_buckets:
+        config = replace(config, pair_buckets=recipe.pair_buckets)
+        ids = encode_batch(tokenizer, train.texts, recipe.max_length)
+        # Neither the neutral tokens nor their pairs are learnt from.
+        ids = [[one for one in row if one not in neutral_ids] for row in ids]
+        classes = _class_weights(recipe, train.labels, config.num_labels)
+        sizes = config.vocab_size, config.pair_buckets
+        characters = character_matrix(tokenizer, ids, config.pair_buckets)
+        matrix = ngram_matrix(ids, *sizes)
+        weights, biases = fit_ngrams(matrix, characters, train.labels, classes, recipe.seed)
+        weights[sorted(neutral_ids)] = weights[UNK_ID]
+        logits.append(np.asarray(ngram_matrix(validation_ids, *sizes) @ weights + biases))
+        scales = fit_scales(logits, validation.labels)
+        model = _with_ngrams(bilstm, config, weights * scales[1])
+        scale_logits(model, scales[0], biases * scales[1])
+    else:
+        scales, model = fit_scales(logits, validation.labels), bilstm
+        scale_logits(model, scales[0])
+    round_to_half(model)
+    predicted = predict_ids(model, validation_ids).argmax(1)
+    value = macro_f1(validation.labels, predicted, config.num_labels)
+    times = {"seconds": time.monotonic() - started, "cpu_seconds": cpu_time() - cpu_started}
+    return _Finished(model, config, 1 / scales[0], value, times)
+
+
+def _with_ngrams(bilstm: keras.Model, config: BiLSTMConfig, ngrams: FloatArray) -> keras.Model:
+    model = build_bilstm(config)
+    for layer in bilstm.layers:
+        model.get_layer(layer.name).set_weights(layer.get_weights())
+    model.get_layer("ngrams").set_weights([ngrams])
+    return model
+
+
+def _summed(times: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(seconds + more[name], 1) for name, seconds in times.items()}
 
 
 def _corpus_facts(corpus: MergedCorpus) -> dict[str, Any]:
@@ -290,7 +368,7 @@ def train(
         InputError: the folder holds something else.
         CorpusError: a source is missing or damaged.
     """
-    _prepare_run_folder(folder, recipe)
+    prepare_run_folder(folder, recipe.to_dict(), "of another recipe or version")
     keras.utils.set_random_seed(recipe.seed)
     corpus = corpus or merge(MergeOptions(sources=recipe.sources))
     training = LabelledTexts.of(corpus.split("train"), labels)
@@ -313,19 +391,17 @@ def train(
         log = read_log(folder / TRAINING_LOG_FILE)
     model.load_weights(folder / _BEST_WEIGHTS)
 
-    neutralise(model, [tokenizer.token_to_id(token) for token in recipe.neutral_tokens])
-    temperature = fit_temperature(predict_ids(model, validation_ids), validation.labels)
-    fold_temperature(model, temperature)
-    round_to_half(model)
+    finished = _finish(model, config, tokenizer, recipe, training, validation, validation_ids)
     facts = {
         "recipe": recipe.to_dict(),
         "training": {
-            **total_times(log),
+            **_summed(total_times(log), finished.times),
             "epochs": len(log),
             "best_epoch": len(log) - epochs_since_best(log),
             "best_val_macro_f1": max(row["val_macro_f1"] for row in log),
-            "temperature": round(temperature, 4),
-            "parameters": config.count_parameters(),
+            "val_macro_f1": round(finished.macro_f1, 4),
+            "temperature": round(finished.temperature, 4),
+            "parameters": finished.config.count_parameters(),
             "cpu_cores": os.cpu_count(),
             "seed": recipe.seed,
             "versions": _versions(),
@@ -333,7 +409,13 @@ def train(
         "corpus": _corpus_facts(corpus),
     }
     return TrainingResult(
-        model, config, tokenizer, recipe, temperature, folder / TRAINING_LOG_FILE, facts
+        finished.model,
+        finished.config,
+        tokenizer,
+        recipe,
+        finished.temperature,
+        folder / TRAINING_LOG_FILE,
+        facts,
     )
 
 

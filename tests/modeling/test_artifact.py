@@ -26,7 +26,7 @@ from memotions_hf.modeling.artifact import (
 from memotions_hf.modeling.bilstm import BiLSTMConfig
 
 CONFIG = ArtifactConfig(
-    model=BiLSTMConfig(300, embedding_dim=16, lstm_units=(8, 6)),
+    model=BiLSTMConfig(300, embedding_dim=16, lstm_units=(8, 6), pair_buckets=97),
     recipe="memotions-bilstm",
     recipe_version=2,
     license="CC-BY-NC-SA-4.0",

@@ -12,7 +12,7 @@ from support.small_models import random_keras_model
 from memotions_hf.errors import InputError
 from memotions_hf.modeling.bilstm import BiLSTMConfig, build_bilstm
 
-CONFIG = BiLSTMConfig(300, embedding_dim=16, lstm_units=(8, 6))
+CONFIG = BiLSTMConfig(300, embedding_dim=16, lstm_units=(8, 6), pair_buckets=97)
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,10 @@ def model() -> Any:
     return random_keras_model(CONFIG)
 
 
+@pytest.mark.parametrize("pair_buckets", [0, 97])
 @pytest.mark.parametrize("units", [(8,), (8, 6), (5, 4, 3)])
-def test_count_parameters_agrees_with_keras(units: tuple[int, ...]) -> None:
-    config = BiLSTMConfig(300, embedding_dim=16, lstm_units=units)
+def test_count_parameters_agrees_with_keras(units: tuple[int, ...], pair_buckets: int) -> None:
+    config = BiLSTMConfig(300, embedding_dim=16, lstm_units=units, pair_buckets=pair_buckets)
     assert build_bilstm(config).count_params() == config.count_parameters()
 
 
@@ -46,6 +47,10 @@ def test_dict_round_trip() -> None:
         {"dropout": float("nan")},
         {"embedding_dropout": "much"},
         {"vocab_size": 2_000_000_000},
+        {"pair_buckets": -1},
+        {"pair_buckets": True},
+        {"pair_buckets": 10**9},
+        {"vocab_size": 46_341},
         {"unknown": 1},
     ],
 )
@@ -58,6 +63,35 @@ def test_impossible_configurations_are_refused(change: dict[str, Any]) -> None:
 def test_a_missing_size_is_refused() -> None:
     with pytest.raises(InputError, match="vocab_size"):
         BiLSTMConfig.from_dict({"embedding_dim": 16})
+
+
+def test_a_folder_from_before_the_linear_path_is_read() -> None:
+    values = CONFIG.to_dict()
+    del values["pair_buckets"]
+    assert BiLSTMConfig.from_dict(values).pair_buckets == 0
+
+
+def test_the_linear_path_adds_rows_over_the_root_of_their_number() -> None:
+    model = random_keras_model(BiLSTMConfig(300, 8, (4,), pair_buckets=97))
+    rows = np.asarray(model.get_layer("ngrams").embeddings)
+    ids = [7, 9, 7]
+    numbers = [*ids, 300 + (7 * 300 + 9) % 97, 300 + (9 * 300 + 7) % 97]
+    expected = rows[numbers].sum(0) / np.sqrt(5)
+    with_path = np.log(model.predict_on_batch(np.array([ids])))[0]
+    model.get_layer("ngrams").set_weights([0 * rows])
+    added = with_path - np.log(model.predict_on_batch(np.array([ids])))[0]
+    np.testing.assert_allclose(added - added.mean(), expected - expected.mean(), atol=1e-5)
+
+
+def test_the_largest_vocabulary_of_the_linear_path_overflows_nothing() -> None:
+    model = random_keras_model(BiLSTMConfig(46_340, 2, (2,), pair_buckets=101))
+    last = 46_339
+    rows = np.asarray(model.get_layer("ngrams").embeddings)
+    expected = (2 * rows[last] + rows[46_340 + (last * 46_340 + last) % 101]) / np.sqrt(3)
+    with_path = np.log(model.predict_on_batch(np.array([[last, last]])))[0]
+    model.get_layer("ngrams").set_weights([0 * rows])
+    added = with_path - np.log(model.predict_on_batch(np.array([[last, last]])))[0]
+    np.testing.assert_allclose(added - added.mean(), expected - expected.mean(), atol=1e-5)
 
 
 def test_answers_are_probabilities_that_differ(model: Any) -> None:

@@ -34,8 +34,8 @@ LONGEST = 400
 LENGTHS = [*range(LONGEST + 1)] * 2 + [*range(0, 2 * (998 - 2 * LONGEST), 2)]
 
 
-def config_of(*units: int, vocab_size: int = 300) -> BiLSTMConfig:
-    return BiLSTMConfig(vocab_size, embedding_dim=16, lstm_units=units)
+def config_of(*units: int, vocab_size: int = 300, pair_buckets: int = 0) -> BiLSTMConfig:
+    return BiLSTMConfig(vocab_size, 16, units, pair_buckets=pair_buckets)
 
 
 def run_onnx(path: Path, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -63,9 +63,10 @@ def largest_difference(model: Any, path: Path, rows: list[list[int]], batch: int
     return float(np.abs(keras_answers - onnx_answers).max())
 
 
+@pytest.mark.parametrize("pair_buckets", [0, 97])
 @pytest.mark.parametrize("units", [(8,), (8, 6), (5, 4, 3)])
-def test_parity_of_several_sizes(tmp_path: Path, units: tuple[int, ...]) -> None:
-    config = config_of(*units)
+def test_parity_of_several_sizes(tmp_path: Path, units: tuple[int, ...], pair_buckets: int) -> None:
+    config = config_of(*units, pair_buckets=pair_buckets)
     model = random_keras_model(config)
     rows = random_rows([*range(60), 0, 0, 1])
     export_onnx(model, config, tmp_path / "float32.onnx")
@@ -82,7 +83,7 @@ def test_parity_on_1000_texts_of_every_length_to_400(tmp_path: Path) -> None:
         vocab_size, rows = tokenizer.get_vocab_size(), real_rows(tokenizer, texts)
     else:
         vocab_size, rows = 300, random_rows(LENGTHS)
-    config = BiLSTMConfig(vocab_size, embedding_dim=24, lstm_units=(20, 16))
+    config = BiLSTMConfig(vocab_size, embedding_dim=24, lstm_units=(20, 16), pair_buckets=5_003)
     model = random_keras_model(config)
     round_to_half(model)
     export_onnx(model, config, tmp_path / "model.onnx")

@@ -72,7 +72,7 @@ def small_tokenizer() -> Tokenizer:
 
 
 def small_model(seed: int = 1, **parts: Any) -> MemotionsBiLSTM:
-    config = BiLSTMConfig(small_tokenizer().get_vocab_size(), embedding_dim=16, lstm_units=(8, 6))
+    config = BiLSTMConfig(small_tokenizer().get_vocab_size(), 16, (8, 6), pair_buckets=257)
     settings = ArtifactConfig(
         model=config,
         recipe="small",

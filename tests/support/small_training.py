@@ -25,6 +25,7 @@ TINY = Recipe(
     vocab_size=200,
     embedding_dim=16,
     lstm_units=(8,),
+    pair_buckets=257,
     embedding_dropout=0.0,
     dropout=0.0,
     subword_dropout=0.0,

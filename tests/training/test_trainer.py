@@ -19,7 +19,7 @@ from memotions_hf.training.trainer import (
     BestOnMacroF1,
     balanced_class_weights,
     cpu_time,
-    fit_temperature,
+    fit_scales,
     predict_ids,
     train,
     write_model,
@@ -39,6 +39,7 @@ TINY = Recipe(
     vocab_size=200,
     embedding_dim=16,
     lstm_units=(8,),
+    pair_buckets=1_009,
     embedding_dropout=0.0,
     dropout=0.0,
     subword_dropout=0.1,
@@ -81,8 +82,9 @@ def test_the_facts_and_the_log_tell_the_same(result, corpus):
     assert training["epochs"] == len(log) <= TINY.epochs
     best = max(log, key=lambda row: row["val_macro_f1"])
     assert training["best_val_macro_f1"] == best["val_macro_f1"]
-    assert training["cpu_seconds"] == pytest.approx(sum(row["cpu_seconds"] for row in log), abs=0.1)
-    assert training["cpu_seconds"] > 0
+    # The linear path takes a little more than the epochs do.
+    assert training["cpu_seconds"] >= sum(row["cpu_seconds"] for row in log) - 0.1 > 0
+    assert training["val_macro_f1"] > 0.9
     assert training["parameters"] == result.model.count_params()
     assert result.facts["recipe"] == TINY.to_dict()
     assert sum(result.facts["corpus"]["splits"].values()) == len(corpus.examples)
@@ -104,7 +106,9 @@ def test_the_model_folder_answers_as_the_trained_model_does(result, corpus, tmp_
 
 
 def test_a_neutral_token_says_nothing(corpus, tmp_path):
-    recipe = dataclasses.replace(TINY, epochs=1, neutral_tokens=("takut", "🥲"))
+    # With so many buckets, the pair that is not learnt from shares none with one that is.
+    changes = {"epochs": 1, "pair_buckets": 100_003, "neutral_tokens": ("takut", "🥲")}
+    recipe = dataclasses.replace(TINY, **changes)
     result = train(recipe, tmp_path / "run", corpus=corpus)
     texts = ["catatan takut cemas", "catatan \u4e00 cemas"]  # a character that it has never seen
     neutral, unknown = predict_ids(result.model, encode_batch(result.tokenizer, texts, 64))
@@ -148,7 +152,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(result, corpus, tmp_path, m
     assert resumed.facts["training"]["epochs"] == 4
     for name in ("seconds", "cpu_seconds"):
         total = sum(row[name] for row in log)
-        assert resumed.facts["training"][name] == pytest.approx(total, abs=0.1)
+        assert resumed.facts["training"][name] >= total - 0.1  # the linear path comes on top
 
 
 def test_processor_time_is_left_out_where_an_epoch_of_the_run_has_none(tmp_path):
@@ -199,7 +203,18 @@ def test_the_temperature_undoes_overconfidence():
     truth = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     labels = (truth.cumsum(1) > rng.random((4000, 1))).argmax(1)
     boastful = np.exp(2 * logits) / np.exp(2 * logits).sum(1, keepdims=True)
-    assert fit_temperature(boastful.astype(np.float32), labels) == pytest.approx(2, abs=0.2)
+    scales = fit_scales([np.log(boastful).astype(np.float32)], labels)
+    assert scales == pytest.approx([0.5], abs=0.05)
+
+
+def test_the_better_part_gets_the_larger_scale():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 4000)
+    truth = 2 * np.eye(5)[labels] + rng.normal(size=(4000, 5))
+    noise = rng.normal(size=(4000, 5))
+    informed, useless = fit_scales([truth.astype(np.float32), noise.astype(np.float32)], labels)
+    assert informed > 1
+    assert 0 <= useless < 0.1
 
 
 def test_epochs_since_best_counts_from_the_first_best():

@@ -43,7 +43,11 @@ class MemotionsConfig(PretrainedConfig):  # type: ignore[misc]
 
 
 class MemotionsForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
-    """Stacked bidirectional LSTMs, read by an attention average and a rectified maximum."""
+    """Stacked bidirectional LSTMs, read by an attention average and a rectified maximum.
+
+    Where the model has ``pair_buckets``, a linear classifier of tokens and pairs of neighbours
+    stands beside them, and the logits of both are added.
+    """
 
     config_class = MemotionsConfig
 
@@ -60,6 +64,10 @@ class MemotionsForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         self.attention = nn.Linear(width, 1)
         # The calibration's temperature is folded into these weights: it divides nothing below.
         self.logits = nn.Linear(2 * width, sizes["num_labels"])
+        self.vocab_size, self.pair_buckets = sizes["vocab_size"], sizes.get("pair_buckets", 0)
+        if self.pair_buckets:
+            rows = self.vocab_size + self.pair_buckets
+            self.ngrams = nn.Embedding(rows, sizes["num_labels"])
         self.embedding_dropout = nn.Dropout1d(sizes["embedding_dropout"])
         self.dropout = nn.Dropout(sizes["dropout"])
         self.post_init()
@@ -90,6 +98,8 @@ class MemotionsForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         average = (score.softmax(dim=1).unsqueeze(-1) * hidden).sum(dim=1)
         maximum = hidden.amax(dim=1).relu()
         logits = self.logits(self.dropout(torch.cat([average, maximum], dim=-1)))
+        if self.pair_buckets:
+            logits = logits + self._ngram_logits(ids.masked_fill(~is_token, PAD_ID))
         loss = None if labels is None else cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -103,3 +113,13 @@ class MemotionsForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
             packed = packed._replace(data=self.dropout(packed.data))
         hidden, _ = pad_packed_sequence(packed, batch_first=True, total_length=ids.shape[1])
         return hidden * is_token.unsqueeze(-1)
+
+    def _ngram_logits(self, ids: Tensor) -> Tensor:
+        """Return the logits of the linear path: summed rows of tokens and pairs over a root."""
+        previous = pad(ids[:, :-1], (1, 0), value=PAD_ID)
+        pairs = (previous * self.vocab_size + ids) % self.pair_buckets + self.vocab_size
+        is_pair = (previous != PAD_ID) & (ids != PAD_ID)
+        rows = torch.cat([ids, pairs.masked_fill(~is_pair, PAD_ID)], dim=1)
+        is_row = (rows != PAD_ID).unsqueeze(-1).to(self.ngrams.weight.dtype)
+        total = (self.ngrams(rows) * is_row).sum(dim=1)
+        return total / is_row.sum(dim=1).clamp(min=1).sqrt()

@@ -15,14 +15,14 @@ import random
 import re
 import threading
 import time
-from collections.abc import Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from ..errors import EngineError, require
 from ..inference.journal import split_sentences
@@ -245,13 +245,12 @@ class GeminiEngine(SuggestionEngine):
         estimate = call.estimated_tokens
         if not self._budget.reserve(estimate):
             return "budget"
-        future = self._loop.submit(self._stream(call, deadline - time.monotonic()))
-        future.add_done_callback(call.end)
+        job = self._loop.submit(self._stream(call, deadline - time.monotonic()))
+        job.future.add_done_callback(call.end)
         try:
             return (yield from self._show(request, call, deadline))
         finally:
-            call.abandoned = True
-            self._loop.cancel_later(future, _GRACE)  # of no effect on a call that has ended
+            self._loop.cancel(job)  # of no effect on a call that has ended
             self._budget.settle(estimate, call.tokens)
 
     def _show(
@@ -288,11 +287,9 @@ class GeminiEngine(SuggestionEngine):
 
     async def _stream(self, call: _Call, seconds: float) -> FallbackReason | None:
         """Pass on text as it comes, in the loop's thread; return why it is of no use, or None."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._attempts(call)
-        except TimeoutError:
-            return call.failure or "timeout"
+        with require("anyio", "gemini").move_on_after(seconds):
+            return await self._attempts(call)
+        return call.failure or "timeout"
 
     async def _attempts(self, call: _Call) -> FallbackReason | None:
         """Read an answer, again where the service is busy or cannot be reached."""
@@ -320,8 +317,8 @@ class GeminiEngine(SuggestionEngine):
                 call.tokens = 0
             return not call.has_text and _is_transient(error)
         finally:
-            # Shielded: a call that is cancelled while it closes would keep its connection for ever.
-            await asyncio.shield(_close_all(opened))
+            with require("anyio", "gemini").CancelScope(shield=True):
+                await _close_all(opened)
 
     async def _read(self, call: _Call) -> FallbackReason | None:
         """Read one answer to its end."""
@@ -339,9 +336,6 @@ class GeminiEngine(SuggestionEngine):
             if chunk.text:
                 call.has_text = True
                 call.pieces.put(chunk.text)
-            # A connection that is cancelled while it is read may never be given back.
-            if call.abandoned:
-                break
         if blocked:
             return "blocked"
         return _reason_of_finish(finish, call.has_text)
@@ -409,8 +403,6 @@ class _Call:
     """What was billed; None while nobody has said."""
     failure: FallbackReason | None = None
     """What the latest attempt failed of."""
-    abandoned: bool = False
-    """Nobody waits for what is still to come."""
 
     @property
     def estimated_tokens(self) -> int:
@@ -557,17 +549,47 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
+class _Job(Generic[T]):
+    """Work in the loop's thread, which AnyIO cancels.
+
+    httpcore shields from AnyIO's cancelling what it closes. asyncio's goes through that shield, and
+    leaves open for ever the connections that the pool has already forgotten.
+    """
+
+    future: Future[T]
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._scope: Any = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Cancel the work, in the loop's thread, whether or not it has begun."""
+        self._cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def run(self) -> T:
+        with require("anyio", "gemini").CancelScope() as self._scope:
+            if self._cancelled:
+                self._scope.cancel()
+            return await self._work
+        raise asyncio.CancelledError  # for whoever waits for the future
+
+
 class _LoopThread:
     """An event loop in a thread of its own, which starts with the first call."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # The garbage collector cancels a forgotten stream, in whatever thread it happens to run.
+        self._lock = threading.RLock()
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._executor: ThreadPoolExecutor | None = None
+        self._jobs: set[_Job[Any]] = set()
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> _Job[T]:
         """Run a coroutine.
 
         Raises:
@@ -580,13 +602,21 @@ class _LoopThread:
             if self._loop is None:
                 self._start()
             assert self._loop is not None
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            job = _Job(coroutine)
+            job.future = asyncio.run_coroutine_threadsafe(job.run(), self._loop)
+            self._jobs.add(job)
+        job.future.add_done_callback(lambda _: self._forget(job))
+        return job
 
-    def cancel_later(self, future: Future[Any], seconds: float) -> None:
-        """Cancel what has not ended by itself after some time, which is not waited for."""
+    def _forget(self, job: _Job[Any]) -> None:
         with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.call_later, seconds, future.cancel)
+            self._jobs.discard(job)
+
+    def cancel(self, job: _Job[Any]) -> None:
+        """Cancel what has not ended by itself, without waiting for its end."""
+        with self._lock:
+            if self._loop is not None and not job.future.done():
+                self._loop.call_soon_threadsafe(job.cancel)
 
     def _start(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -594,28 +624,36 @@ class _LoopThread:
         self._executor = ThreadPoolExecutor(8, thread_name_prefix="memotions-gemini-io")
         self._loop.set_default_executor(self._executor)
         self._thread = threading.Thread(
-            target=self._loop.run_forever, name="memotions-gemini", daemon=True
+            target=_run_until_stopped, args=(self._loop,), name="memotions-gemini", daemon=True
         )
         self._thread.start()
 
     def close(self, farewell: Any) -> None:
-        """End everything that runs, await ``farewell()``, and end the thread."""
+        """End everything that runs, await ``farewell()``, and end the thread.
+
+        What takes long is not waited for, yet goes on: the thread ends by itself.
+        """
         with self._lock:
             self._closed = True
+            jobs = tuple(self._jobs)
             loop, thread, executor = self._loop, self._thread, self._executor
             self._loop = self._thread = self._executor = None
         if loop is None or thread is None or executor is None:
             return
+        ending = asyncio.run_coroutine_threadsafe(_end_all(jobs, farewell), loop)
+        ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
         try:
-            ending = asyncio.run_coroutine_threadsafe(_end_all(farewell), loop)
             ending.result(_CLOSE_SECONDS)
+            thread.join(_CLOSE_SECONDS)
         except TimeoutError:
-            logger.warning("connections to Gemini did not close in time")
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(_CLOSE_SECONDS)
-        executor.shutdown(wait=False, cancel_futures=True)
-        if not thread.is_alive():
-            loop.close()
+            logger.warning("connections to Gemini do not close in time")
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
 
 
 async def _close_all(responses: Sequence[Any]) -> None:
@@ -624,13 +662,23 @@ async def _close_all(responses: Sequence[Any]) -> None:
             await response.aclose()
 
 
-async def _end_all(farewell: Any) -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+async def _end_all(jobs: Sequence[_Job[Any]], farewell: Any) -> None:
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*(asyncio.wrap_future(job.future) for job in jobs), return_exceptions=True)
+    await _end_others(asyncio.all_tasks() - {asyncio.current_task()})
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    await farewell()
+
+
+async def _end_others(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """End what jobs have left behind, such as the closing of a generator that nobody read out."""
+    if not tasks:
+        return
+    await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)  # it may be closing connections, too
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_asyncgens()
-    await farewell()
 
 
 _opened_responses: ContextVar[list[Any]] = ContextVar("opened_responses")
@@ -649,19 +697,36 @@ def _http_client(config: GeminiConfig) -> Any:
     """
     httpx = require("httpx", "gemini")
 
-    async def shorten_connecting(request: Any) -> None:
+    async def prepare(request: Any) -> None:
         times = request.extensions.get("timeout", {})
         request.extensions = {
             **request.extensions,
             "timeout": {**times, "connect": config.connect_timeout},
+            "trace": _closer_of_handshakes(),
         }
 
     async def note_opened(response: Any) -> None:
         _opened_responses.get().append(response)
 
     limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=32)
-    hooks = {"request": [shorten_connecting], "response": [note_opened]}
+    hooks = {"request": [prepare], "response": [note_opened]}
     return httpx.AsyncClient(limits=limits, event_hooks=hooks)
+
+
+def _closer_of_handshakes() -> Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]:
+    """Return a trace of httpcore that closes a connection whose handshake does not succeed.
+
+    httpcore forgets one whose handshake is cancelled, and leaves it to the garbage collector.
+    """
+    streams: list[Any] = []
+
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        if event.endswith("connect_tcp.complete"):
+            streams.append(info["return_value"])
+        elif event.endswith("start_tls.failed"):
+            await _close_all(streams)
+
+    return trace
 
 
 def _genai_client(config: GeminiConfig, http: Any) -> Any:

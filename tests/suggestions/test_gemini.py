@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
@@ -816,14 +817,73 @@ def test_making_and_closing_touches_nothing(make: Make, monkeypatch: pytest.Monk
 
 def test_faults_leave_no_connection_open(server: VertexServer, make: Make) -> None:
     engine = make(failures_before_pause=100)
+    engine.suggest(ENTRY, emotion="sad")
+    before = server.connections
     gc.disable()  # connections must not wait for it
     try:
         for behaviour in ("busy_after_text", "malformed_json", "other_shape", "medicine") * 5:
             server.usual = behaviour
             engine.suggest(ENTRY, emotion="sad")
-        assert wait_for(lambda: server.connections <= 1)  # one may be kept for the next call
+        assert wait_for(lambda: server.connections <= before)
     finally:
         gc.enable()
+
+
+def test_close_in_a_handshake_leaves_no_connection_open(make: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf, ThreadPoolExecutor(1) as pool:
+        deaf.settimeout(PATIENCE)
+        engine = make(base_url=f"https://127.0.0.1:{deaf.getsockname()[1]}")
+        waiting = pool.submit(engine.suggest, ENTRY, emotion="sad")
+        connection, _ = deaf.accept()
+        connection.settimeout(PATIENCE)
+        gc.disable()  # connections must not wait for it
+        try:
+            with connection:
+                assert connection.recv(1)
+                engine.close()
+                while connection.recv(4096):
+                    pass
+        finally:
+            gc.enable()
+        assert waiting.result().fallback == "unavailable"
+
+
+def slow_down(loop: asyncio.AbstractEventLoop) -> None:
+    """Make every turn of a loop as slow as on a busy machine."""
+
+    def lag() -> None:
+        time.sleep(0.05)
+        loop.call_soon(lag)
+
+    loop.call_soon_threadsafe(lag)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 0.01])  # in time, and after the caller has gone on
+def test_close_does_not_interrupt_the_closing_of_connections(
+    server: VertexServer, make: Make, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(gemini, "_CLOSE_SECONDS", seconds)
+    engine = make()
+    server.script = ["hang_in_stream"]
+    stream = engine.stream(ENTRY, emotion="sad")
+    next(stream)
+    server.pause, server.piece = 0.5, 250
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: engine.suggest(ENTRY, emotion="sad"), range(16)))
+    assert wait_for(lambda: server.busy == 1)
+    kept = server.connections
+    server.hang_up()
+    assert engine._loop._loop is not None
+    slow_down(engine._loop._loop)
+    gc.disable()  # connections must not wait for it
+    try:
+        stream.close()  # whichever call ends next, closes what the server has left
+        assert wait_for(lambda: server.connections < kept - 1)
+        engine.close()
+        assert wait_for(lambda: server.connections == 0)
+    finally:
+        gc.enable()
+    assert kept > 4
 
 
 def test_close_does_not_strand_a_call(server: VertexServer, make: Make) -> None:

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -109,6 +110,7 @@ class VertexServer:
         self.piece = 40  # characters of a text in one event
         self.requests: list[Seen] = []
         self.busy = self.most_busy = 0
+        self.idle: set[socket.socket] = set()
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"vertex": self})
@@ -131,9 +133,19 @@ class VertexServer:
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return sum(row[2].endswith(port) and row[3] in _NOT_CLOSED for row in rows)
 
-    def start(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Seen:
+    def hang_up(self) -> None:
+        """Close the connections on which nothing is asked, as any server does after a while."""
+        with self.lock:
+            for connection in self.idle:
+                with suppress(OSError):  # the client has closed it
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def start(
+        self, connection: socket.socket, path: str, headers: dict[str, str], body: dict[str, Any]
+    ) -> Seen:
         """Note a request and choose what becomes of it."""
         with self.lock:
+            self.idle.discard(connection)
             if self.script:
                 behaviour = self.script.pop(0)
             else:
@@ -145,9 +157,10 @@ class VertexServer:
             self.most_busy = max(self.most_busy, self.busy)
         return seen
 
-    def end(self) -> None:
+    def end(self, connection: socket.socket) -> None:
         """Note that a request has been dealt with."""
         with self.lock:
+            self.idle.add(connection)
             self.busy -= 1
 
 
@@ -166,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.seen = self.vertex.start(self.path, dict(self.headers.items()), body)
+        headers = dict(self.headers.items())
+        self.seen = self.vertex.start(self.connection, self.path, headers, body)
         try:
             if not _PATH.fullmatch(self.path):
                 self.send_status(404)
@@ -182,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.seen.left.set()
             self.close_connection = True
         finally:
-            self.vertex.end()
+            self.vertex.end(self.connection)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

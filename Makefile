@@ -2,6 +2,10 @@
 # make test         every check and test, in an environment with the development extras
 # make constraints  pins the newest versions that pyproject.toml allows in constraints.txt
 # make model        trains and evaluates the bundled model (needs MEMOTIONS_MIRROR; half an hour)
+# make compare      trains the bundled model's recipe and the 2024 system with three seeds each, and
+#                   scores them beside the baselines (needs MEMOTIONS_MIRROR; hours, and goes on
+#                   where it was interrupted)
+# make cross-source trains the recipe without each source in turn, and tests on it (likewise)
 # make detector     trains and measures the crisis detector (a minute)
 # make corpus       builds the corpus in build/, and its checked-in card (needs MEMOTIONS_MIRROR)
 # make benchmarks   measures start-up, a stream of a million lines, the merge and the suggestions
@@ -9,7 +13,7 @@
 # make space        measures the app: start, load, 50,000 rows (five minutes)
 # make render       writes spaces/ and metrics/, as they are published, from their templates
 # make interop      tries what Python's clients do with all that is published (three minutes)
-# make readme       writes the README's tables and picture from what the two above left
+# make readme       writes the README's tables and picture from what those above left
 # make clean        removes both environments and every cache
 
 PYTHON ?= python3
@@ -23,8 +27,8 @@ TEST_ENV := CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS
 	KERAS_BACKEND=tensorflow TOKENIZERS_PARALLELISM=false
 
 .DELETE_ON_ERROR:
-.PHONY: run test constraints model detector corpus benchmarks space render interop readme \
-	clean python
+.PHONY: run test constraints model compare cross-source detector corpus benchmarks space render \
+	interop readme clean python
 
 run: $(RUN)/installed
 	@$(RUN)/bin/memotions space
@@ -73,6 +77,22 @@ model: $(DEV)/installed
 	rm $(BUNDLED)/model.weights.h5 $(BUNDLED)/metadata.json
 	$(DEV)/bin/memotions evaluate --model $(BUNDLED) --update
 	$(DEV)/bin/python benchmarks/model_facts.py
+
+COMPARISON := runs/comparison
+CROSS_SOURCE := runs/cross-source/memotions-bilstm
+RESULTS := benchmarks/results
+
+compare: $(DEV)/installed
+	$(DEV)/bin/memotions compare --recipes memotions-bilstm,memotions-2024 --seeds 42,43,44 \
+	  --emot-official --output $(COMPARISON)
+	cp $(COMPARISON)/comparison.json $(COMPARISON)/comparison.md $(RESULTS)
+	cp $(COMPARISON)/comparison.png docs
+
+cross-source: $(DEV)/installed
+	$(DEV)/bin/memotions evaluate --leave-one-source-out --recipe memotions-bilstm \
+	  --output $(CROSS_SOURCE)
+	cp $(CROSS_SOURCE)/cross_source.json $(RESULTS)
+	cp $(CROSS_SOURCE)/cross_source.png docs
 
 detector: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/crisis_detector.py

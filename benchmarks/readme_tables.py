@@ -1,7 +1,8 @@
 """Writes the README's tables from the bundled model's ``metrics.json`` and the benchmark results.
 
 ``python benchmarks/readme_tables.py`` rewrites the parts of README.md between its markers;
-a test fails where they differ from the files, so no figure there is typed by hand.
+a test fails where they differ from the files, so no figure there is typed by hand. A section whose
+markers README.md does not have is left out.
 """
 
 from __future__ import annotations
@@ -9,17 +10,27 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from memotions_hf.cards.names import MAIN_SET, MAIN_SYSTEM
+from explanation import faithfulness_table, overall_table, rest_table
+
+from memotions_hf.cards.comparison import (
+    DIARY_SET,
+    format_over_seeds,
+    has_several_seeds,
+    over_seeds_table,
+)
+from memotions_hf.cards.names import LINEAR_SYSTEM, MAIN_SET, MAIN_SYSTEM, OPINION_FOUR_SET
 from memotions_hf.cards.tables import (
     detail_table,
+    format_interval,
     macro_f1_table,
     markdown_table,
     per_class_table,
 )
+from memotions_hf.training.comparison import EMOT_OWN_LABELS_SET
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -28,14 +39,33 @@ RESULTS = ROOT / "benchmarks" / "results"
 CORPUS = ROOT / "dataset_scripts" / "memotions-corpus"
 MEASUREMENTS = ROOT / "memotions_hf" / "data" / "measurements.json"
 SPLITS = ("train", "validation", "test")
+# What the systems are compared by: the name of the column, the test set and the metric.
+COMPARED = (
+    ("merged/test", MAIN_SET, "macro_f1"),
+    ("EmoT, own labels", EMOT_OWN_LABELS_SET, "macro_f1"),
+    ("diary rows: accuracy", DIARY_SET, "accuracy"),
+    ("journal/test", "journal/test", "macro_f1"),
+    ("opinion, four emotions", OPINION_FOUR_SET, "macro_f1"),
+)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        sys.exit(
+            f"{path} is missing, and a part of README.md is made from it; "
+            "write it with a target of the Makefile, or take the markers of that part out"
+        )
     return value
 
 
-def _facts(metrics: Mapping[str, Any]) -> str:
+def _metrics() -> dict[str, Any]:
+    return _read_json(BUNDLED / "metrics.json")
+
+
+def _facts() -> str:
+    metrics = _metrics()
     training, sizes = metrics["training"], metrics["sizes"]
     splits = metrics["corpus"]["splits"]
     startup = _read_json(RESULTS / "startup.json")
@@ -265,35 +295,126 @@ def _times(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 20 else f"{ratio:.1f}"
 
 
-def sections() -> dict[str, str]:
-    """Return what belongs between each pair of markers."""
-    metrics = _read_json(BUNDLED / "metrics.json")
-    evaluation = metrics["evaluation"]
-    return {
-        "macro-f1": macro_f1_table(evaluation),
-        "per-class": per_class_table(evaluation, MAIN_SET),
-        "details": detail_table(evaluation, MAIN_SYSTEM),
-        "facts": _facts(metrics),
-        "corpus": _corpus(),
-        "leak": _leak(),
-        "merge-speed": _merge_speed(),
-        "crisis": _crisis(),
-        "space": _space(),
-        "suggestions": _suggestions(),
-        "interop": _interop(),
-        "inference": _inference(),
-    }
+def _comparison() -> str:
+    """Return what ``memotions compare`` found, a row per system, and its spread over the seeds."""
+    comparison = _read_json(RESULTS / "comparison.json")
+    sets = {**comparison["sets"], **comparison["emot_official"]["sets"]}
+    costs: Mapping[str, Mapping[str, Any]] = comparison["systems"]
+    rows = [
+        [
+            name,
+            *_compared_scores(sets, name, _interval),
+            format_interval(sets[MAIN_SET]["systems"][name]["ece"]),
+            f"{cost['parameters']:,}" if "parameters" in cost else "-",
+            _duration(cost["seconds"]) if "seconds" in cost else "-",
+        ]
+        for name, cost in costs.items()
+    ]
+    columns = ["", *(title for title, _, _ in COMPARED)]
+    table = markdown_table([*columns, "ECE on merged/test", "parameters", "training"], rows)
+    if not has_several_seeds(comparison):
+        return table
+    trained = [name for name, cost in costs.items() if "validation_macro_f1" in cost]
+    spread = [[name, *_compared_scores(sets, name, format_over_seeds)] for name in trained]
+    seeds = costs[trained[0]]["validation_macro_f1"]["by_seed"]
+    return f"{table}\n\n{_over_seeds(seeds)}\n\n{markdown_table(columns, spread)}"
+
+
+def _compared_scores(
+    sets: Mapping[str, Any], name: str, shown: Callable[[Mapping[str, Any], str], str]
+) -> list[str]:
+    """Return one system's figures; it has none on a set whose labels it does not know."""
+    found = [(sets[test_set]["systems"].get(name), metric) for _, test_set, metric in COMPARED]
+    return [shown(scores, metric) if scores else "-" for scores, metric in found]
+
+
+def _interval(scores: Mapping[str, Any], metric: str) -> str:
+    return format_interval(scores[metric])
+
+
+def _over_seeds(seeds: Iterable[object]) -> str:
+    *first, last = map(str, seeds)
+    return f"Mean ± standard deviation (range) over the seeds {', '.join(first)} and {last}:"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _cross_source() -> str:
+    """Return what each system makes of a source that it has not seen, and the mean of that."""
+    result = _read_json(RESULTS / "cross_source.json")
+    ours, mean = result["recipe"]["name"], result["mean"]
+    rows = [
+        [name, f"{entry['rows']:,}"]
+        + [_interval(entry["systems"][system], "macro_f1") for system in mean]
+        + [_difference(entry["systems"], ours)]
+        for name, entry in result["sets"].items()
+    ]
+    values = [f"{scores['macro_f1']['value']:.3f}" for scores in mean.values()]
+    rows.append(["mean", "", *values, _difference(mean, ours)])
+    header = ["left out of training", "rows", *mean, f"over {LINEAR_SYSTEM}"]
+    table = markdown_table(header, rows)
+    if not has_several_seeds(result):
+        return table
+    return f"{table}\n\n{_over_seeds(result['seeds'])}\n\n{over_seeds_table(result, 'macro_f1')}"
+
+
+def _difference(systems: Mapping[str, Any], ours: str) -> str:
+    value, other = (systems[name]["macro_f1"]["value"] for name in (ours, LINEAR_SYSTEM))
+    return f"{value - other:+.3f}"
+
+
+def _explanation() -> str:
+    result = _read_json(RESULTS / "explanation.json")
+    rows = ", ".join(f"{part['rows']:,} of {name}" for name, part in result["faithfulness"].items())
+    share = f"{result['deleted_share']:.0%}"
+    return "\n\n".join(
+        (
+            f"How far the predicted label's probability falls without {share} of the words, and "
+            f"with these words alone, on test rows ({rows}):",
+            faithfulness_table(result),
+            "How often each way to sum up a text of two sentences or more is right, on validation "
+            "rows:",
+            overall_table(result),
+            f"{result['long_entries']['entries']:,} entries longer than the model reads at once, "
+            f"and {result['thoughts']['cuts']:,} cuts in texts without marks:",
+            rest_table(result),
+        )
+    )
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "macro-f1": lambda: macro_f1_table(_metrics()["evaluation"]),
+    "per-class": lambda: per_class_table(_metrics()["evaluation"], MAIN_SET),
+    "details": lambda: detail_table(_metrics()["evaluation"], MAIN_SYSTEM),
+    "facts": _facts,
+    "corpus": _corpus,
+    "leak": _leak,
+    "merge-speed": _merge_speed,
+    "crisis": _crisis,
+    "space": _space,
+    "suggestions": _suggestions,
+    "interop": _interop,
+    "inference": _inference,
+    "comparison": _comparison,
+    "cross-source": _cross_source,
+    "explanation": _explanation,
+}
 
 
 def render(readme: str) -> str:
     """Return the README with every marked part replaced."""
-    for name, content in sections().items():
-        pattern = rf"(<!-- begin: {name} -->\n).*?(\n<!-- end: {name} -->)"
-        parts = re.split(pattern, readme, flags=re.DOTALL)
-        if len(parts) != 4:
-            sys.exit(f"README.md needs the markers of {name!r} exactly once")
-        before, begin, end, after = parts
-        readme = "".join((before, begin, content, end, after))
+    for name in dict.fromkeys(re.findall(r"<!-- (?:begin|end): (.*?) -->", readme)):
+        if name not in SECTIONS:
+            sys.exit(f"README.md has markers of {name!r}; expected one of: {', '.join(SECTIONS)}")
+        marks = re.findall(rf"<!-- (begin|end): {name} -->", readme)
+        if marks != ["begin", "end"]:
+            sys.exit(f"README.md needs the markers of {name!r} exactly once, begin before end")
+        before, rest = readme.split(f"<!-- begin: {name} -->", maxsplit=1)
+        after = rest.split(f"<!-- end: {name} -->", maxsplit=1)[1]
+        content = SECTIONS[name]()
+        readme = f"{before}<!-- begin: {name} -->\n{content}\n<!-- end: {name} -->{after}"
     return readme
 
 

@@ -45,6 +45,18 @@ def test_answering_needs_onnxruntime_only(toy_model_folder: object) -> None:
     assert not loaded & (HEAVY | {"huggingface_hub"})
 
 
+def test_the_first_answer_loads_and_compiles_only_what_it_needs(toy_model_folder: object) -> None:
+    libraries = modules_after("import numpy.typing, onnxruntime, tokenizers")
+    loaded = modules_after(
+        "from memotions_hf import EmotionClassifier\n"
+        f"EmotionClassifier.from_pretrained({str(toy_model_folder)!r})('aku sedih')\n"
+        "import re\n"
+        "from memotions_hf.inference import journal\n"
+        "assert not any(isinstance(value, re.Pattern) for value in vars(journal).values())"
+    )
+    assert not (loaded - libraries) & {"tempfile", "shutil", "random", "huggingface_hub"}
+
+
 def test_every_public_name_can_be_listed() -> None:
     import memotions_hf
 

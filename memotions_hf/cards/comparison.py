@@ -7,7 +7,7 @@ from typing import Any
 
 from .tables import detail_table, format_interval, macro_f1_table, markdown_table
 
-_DIARY_SET = "dair-emotion-id/test"
+DIARY_SET = "dair-emotion-id/test"
 _METRICS = {"macro_f1": "Macro-F1", "accuracy": "Accuracy"}
 
 
@@ -70,8 +70,8 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
         comparison: as :func:`memotions_hf.training.comparison.compare` returns it.
     """
     parts = ["# Comparison", *_comparison_tables(comparison, "merged/train", "merged/validation")]
-    if _DIARY_SET in comparison["sets"]:
-        parts.append(f"`{_DIARY_SET}` holds the diary rows.")
+    if DIARY_SET in comparison["sets"]:
+        parts.append(f"`{DIARY_SET}` holds the diary rows.")
     if "emot_official" in comparison:
         parts.append("## EmoT as its leaderboard has it")
         emot = comparison["emot_official"]

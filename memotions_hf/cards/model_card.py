@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from importlib import resources
 from string import Template
 from typing import Any
@@ -32,6 +33,26 @@ _HUB_LICENSES = frozenset(
 _CARD_METRICS = (("macro_f1", "f1", "Macro-F1"), ("accuracy", "accuracy", "Accuracy"))
 _SPLITS = ("train", "validation", "test")
 _CONFUSION_PLOT, _CURVE_PLOT, _CALIBRATION_PLOT = PLOT_FILES
+_WIDE_AND_DEEP = (
+    '[Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems"]'
+    "(https://arxiv.org/abs/1606.07792)"
+)
+_SHARED_WEIGHTS = "[Bojanowski et al. 2017](https://arxiv.org/abs/1607.04606)"
+_TEMPERATURE = "[Guo et al. 2017](https://arxiv.org/abs/1706.04599)"
+_LINEAR_STEP = (
+    "2. The linear path was learnt apart, as linear support vector machines (SVC), one for each "
+    "class against the rest: trained together with the BiLSTM, it would soon know the training "
+    "texts by heart and leave the BiLSTM nothing to learn. Tokens and pairs share weights through "
+    "the character n-grams in them, so that rare words learn from words that look like them (the "
+    f"idea of fastText, {_SHARED_WEIGHTS}). Those weights are summed up in the end: the model "
+    "reads tokens only."
+)
+_WEIGHING_STEP = (
+    "3. Both parts were weighed on validation: the logits of each are multiplied by a factor, and "
+    "these two factors make the true labels likeliest. That calibrates the probabilities as well, "
+    f"as temperature scaling does for a single part ({_TEMPERATURE}). The weights hold the factors "
+    "already; the BiLSTM's logits were divided by {:.3f}."
+)
 _KERAS = Template("""\
 **With Keras and transformers**, without the Memotions package; no code of the repository is run:
 
@@ -200,13 +221,25 @@ def _transformers(name: str) -> str:
 
 def _architecture(config: ArtifactConfig) -> str:
     model = config.model
+    bilstm = replace(model, pair_buckets=0)
     layers = len(model.lstm_units)
     units = " and ".join(map(str, model.lstm_units))
     noun = "bidirectional LSTM layer" if layers == 1 else "bidirectional LSTM layers"
-    return (
+    text = (
         f"{layers} {noun} ({units} units a direction) over {model.vocab_size:,} subword "
         f"embeddings of width {model.embedding_dim}, pooled by attention and maximum: "
-        f"{model.count_parameters():,} parameters."
+        f"{bilstm.count_parameters():,} parameters."
+    )
+    if not model.pair_buckets:
+        return text
+    return (
+        f"Two parts read a text, and their logits are added (as in {_WIDE_AND_DEEP}): "
+        f"{model.count_parameters():,} parameters.\n\n"
+        f"- A BiLSTM: {text}\n"
+        f"- A linear path: for every class, a weight for each of the {model.vocab_size:,} subword "
+        f"tokens and of {model.pair_buckets:,} buckets, which pairs of neighbouring tokens share. "
+        "Those of a text are summed and divided by the square root of how many they are: "
+        f"{model.count_parameters() - bilstm.count_parameters():,} parameters."
     )
 
 
@@ -264,26 +297,12 @@ def _repeated_sources(corpus: Mapping[str, Any]) -> str:
 def _procedure(config: ArtifactConfig, metrics: Mapping[str, Any], with_curve: bool) -> str:
     recipe: Mapping[str, Any] = metrics.get("recipe") or {}
     training: Mapping[str, Any] = metrics.get("training") or {}
-    parts = [f"Recipe `{config.recipe}`, version {config.recipe_version}."]
-    if training:
-        parts[0] += (
-            f" {training['epochs']} epochs in {training['seconds'] / 60:.1f} minutes on "
-            f"{training['cpu_cores']} CPU cores; the epoch with the best macro-F1 on validation "
-            f"was {training['best_epoch']}. Seed {training['seed']}."
-        )
-    if config.temperature != 1:
-        parts[0] += (
-            f" Calibrated on validation with temperature {config.temperature:.3f}, which the "
-            "weights hold already."
-        )
-    versions = training.get("versions") or config.versions
-    if versions:
-        listed = ", ".join(
-            f"{one_line(name)} {one_line(value)}" for name, value in versions.items()
-        )
-        parts[0] += f" Made with {listed}."
+    steps = _steps_of_two_parts if config.model.pair_buckets else _steps_of_the_bilstm
+    parts = steps(config, training)
     if with_curve:
         parts.append(f"![Learning curve]({_CURVE_PLOT})")
+        if config.model.pair_buckets:
+            parts.append("The curve is the BiLSTM's alone, before the linear path joined it.")
     settings = {key: recipe[key] for key in recipe if key not in ("name", "version", "sources")}
     if settings:
         rows = [[f"`{key}`", f"`{one_line(value)}`"] for key, value in settings.items()]
@@ -291,6 +310,54 @@ def _procedure(config: ArtifactConfig, metrics: Mapping[str, Any], with_curve: b
             folded("All settings of the recipe", markdown_table(["setting", "value"], rows))
         )
     return "\n\n".join(parts)
+
+
+def _steps_of_the_bilstm(config: ArtifactConfig, training: Mapping[str, Any]) -> list[str]:
+    text = f"Recipe `{config.recipe}`, version {config.recipe_version}."
+    if training:
+        text += (
+            f" {training['epochs']} epochs in {_minutes(training)}; the epoch with the best "
+            f"macro-F1 on validation was {training['best_epoch']}. Seed {training['seed']}."
+        )
+    if config.temperature != 1:
+        text += (
+            f" Calibrated on validation with temperature {config.temperature:.3f}, which the "
+            "weights hold already."
+        )
+    return [text + _made_with(config, training)]
+
+
+def _steps_of_two_parts(config: ArtifactConfig, training: Mapping[str, Any]) -> list[str]:
+    text = f"Recipe `{config.recipe}`, version {config.recipe_version}."
+    bilstm = "1. The BiLSTM was trained on its own."
+    if training:
+        text += f" {_minutes(training)} for all of it. Seed {training['seed']}."
+        bilstm += (
+            f" Of its {training['epochs']} epochs, number {training['best_epoch']} had the best "
+            "macro-F1 on validation, and its weights were kept."
+        )
+    steps = "\n".join([bilstm, _LINEAR_STEP, _WEIGHING_STEP.format(config.temperature)])
+    return [text + _made_with(config, training), steps, *_gain(training)]
+
+
+def _gain(training: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the linear path added on validation, where both figures are known."""
+    if "best_val_macro_f1" in training and "val_macro_f1" in training:
+        yield (
+            f"Macro-F1 on validation was {training['best_val_macro_f1']:.3f} for the BiLSTM alone, "
+            f"at its best epoch, and is {training['val_macro_f1']:.3f} for the finished model. The "
+            "epoch and the factors were chosen on these very rows: go by the test sets below."
+        )
+
+
+def _minutes(training: Mapping[str, Any]) -> str:
+    return f"{training['seconds'] / 60:.1f} minutes on {training['cpu_cores']} CPU cores"
+
+
+def _made_with(config: ArtifactConfig, training: Mapping[str, Any]) -> str:
+    versions = training.get("versions") or config.versions
+    listed = ", ".join(f"{one_line(name)} {one_line(value)}" for name, value in versions.items())
+    return f" Made with {listed}." if listed else ""
 
 
 def _license_reason(license_id: str, corpus: Mapping[str, Any]) -> str:

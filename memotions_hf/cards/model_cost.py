@@ -118,7 +118,7 @@ def _energy_in_use(speed: Facts) -> str:
 def _processor_time(training: Facts, estimate: EnergyEstimate) -> str:
     hours = f"{estimate.cpu_seconds / 3600:.2f} core-hours"
     if estimate.measured:
-        return f"The epochs of this run took {hours} of processor time, as measured."
+        return f"This run took {hours} of processor time, as measured."
     return (
         "The processor time of this run was not recorded. It ran for "
         f"{training['seconds']:,.0f} s on {training['cpu_cores']} cores, so that it cannot have "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,11 @@ _JOURNAL_SET = "journal/test"
 _SPLITS = ("train", "validation", "test")
 _PURPOSES = ("guess", "diary", "diagnosis", "others", "crisis")
 _FIXED_LIMITS = ("sarcasm", "dialects", "english", "short", "long", "minors", "crisis")
+_PAPERS = {
+    "wide": ("Cheng et al. 2016", "https://arxiv.org/abs/1606.07792"),
+    "shared": ("Bojanowski et al. 2017", "https://arxiv.org/abs/1607.04606"),
+    "temperature": ("Guo et al. 2017", "https://arxiv.org/abs/1706.04599"),
+}
 _INDONESIAN_MARKS = str.maketrans(",.", ".,")
 _CREATIVE_COMMONS = re.compile(r"CC-(BY(?:-(?:NC|SA|ND))*)-(\d\.\d)")
 _BIBTEX = re.compile(r"```bibtex\n(.*?)\n```", re.DOTALL)
@@ -558,7 +564,7 @@ def _developers(folder: Path, metrics: Facts, config: ArtifactConfig) -> str:
     model = _code("code_install") + _paragraph("use_model_note") + _code("code_model")
     app = _points((_told("use_api"), _told("use_mcp")))
     parts = [_fold("use_model", model), _fold("use_data", _use_data()), _fold("use_app", app)]
-    parts.append(_fold("inside", _facts(metrics, config)))
+    parts.append(_fold("inside", _facts(metrics, config) + _how_it_works(config)))
     citation = _citation(folder, metrics.get("corpus") or {})
     if citation:
         parts.append(_fold("cite", citation))
@@ -591,6 +597,9 @@ def _facts(metrics: Facts, config: ArtifactConfig) -> str:
         "vocabulary": _number(model.vocab_size).html,
         "parameters": _number(model.count_parameters()).html,
     }
+    if model.pair_buckets:
+        bilstm = replace(model, pair_buckets=0).count_parameters()
+        facts["linear"] = _number(model.count_parameters() - bilstm).html
     if sizes:
         facts["size"] = f"{_number(sum(sizes.values()) / 1e6, '.1f').html} MB"
     if training:
@@ -604,6 +613,16 @@ def _facts(metrics: Facts, config: ArtifactConfig) -> str:
     facts["made_with"] = escape(", ".join(f"{name} {v}" for name, v in config.versions.items()))
     rows = (f"<dt>{_told(f'fact_{name}')}</dt><dd>{value}</dd>" for name, value in facts.items())
     return f'<dl class="mm-about-facts">{"".join(rows)}</dl>'
+
+
+def _how_it_works(config: ArtifactConfig) -> str:
+    """Return what the model is made of and how it learned, without a formula."""
+    names = ["bilstm"]
+    if config.model.pair_buckets:
+        names += ["linear", "learning", "weighing"]
+    links = {name: _link(address, escape(paper)) for name, (paper, address) in _PAPERS.items()}
+    papers = {name: _Phrase(link, link) for name, link in links.items()}
+    return _points(_told(f"inside_{name}", **papers) for name in names)
 
 
 def _citation(folder: Path, corpus: Facts) -> str:

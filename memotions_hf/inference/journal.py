@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
-_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+# Patterns are compiled when a text is first split: the first answer of a new process needs none.
+_LINE = r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+"
 _LOOK = "\ufe0f\u200d\u20e3\U000e0020-\U000e007f"
 _SYMBOLS = "\u2300-\u23ff\u2600-\u27bf\u2b05-\u2b55\U0001f000-\U0001faff"
 _EMOTICON = r"(?<=\s)(?:[:;=]['’]?-?[()DdPp]+|[Tt]_+[Tt]|\^_*\^|<3+)(?=\s|$)"
@@ -19,14 +21,14 @@ _FEELING = rf"(?:[{_SYMBOLS}][{_LOOK}]*+|{_EMOTICON})"
 # End punctuation with its closing quotes and the emoji after it, which belong to what they follow;
 # or emoji alone. No match is tried twice inside a row of marks or emoji: that would take time in
 # the square of its length.
-_END = re.compile(
+_END = (
     rf"(?<![.!?…])(?P<mark>[.!?…]++)(?P<closing>[\"'”’»)\]*_]*+)"
     rf"(?=\s|$|[A-Z][a-z]|[{_SYMBOLS}])(?P<feelings>(?:\s*+{_FEELING})*+)"
     rf"|{_FEELING}(?:\s*+{_FEELING})*+"
 )
-_NOT_SPACE = re.compile(r"\S+")
-_WORD = re.compile(r"[^\W_]+")
-_WORD_BEFORE = re.compile(r"[^\W_]{1,12}\Z")
+_NOT_SPACE = r"\S+"
+_WORD = r"[^\W_]+"
+_WORD_BEFORE = r"[^\W_]{1,12}\Z"
 _OPENING = " \t\"'“‘«([*_"
 _CONTEXT = 64
 
@@ -46,19 +48,19 @@ _BEFORE_NUMBER = frozenset(
         "maks jan feb mar apr jun jul agt ags sep sept okt nov des",
     )
 )
-_NUMBERED = re.compile(r"\s*(?:\d|(?:hp|wa|rek|rekening|ktp|telp|absen|urut)\b)", re.IGNORECASE)
+_NUMBERED = r"(?i)\s*(?:\d|(?:hp|wa|rek|rekening|ktp|telp|absen|urut)\b)"
 _OFTEN_LAST = frozenset(
     re.findall(r"\w+", "dsb dll dst dkk tsb ybs ttd sbb tbk dsbnya dllnya"),
 )
-_SLASHED = re.compile(r"(?<![^\W_])(?:[a-z][./]){1,3}[a-z]\Z")  # a.n., u.p., d/a.
-_DEGREE = re.compile(r",\s*(?:[A-Z][A-Za-z]{0,3}\.)+[A-Z][A-Za-z]{0,4}\Z|\.[A-Z][a-z]{1,4}\Z")
-_NEXT_DEGREE = re.compile(r"\s*(?:[A-Z][A-Za-z]{0,3}\.){2}")
+_SLASHED = r"(?<![^\W_])(?:[a-z][./]){1,3}[a-z]\Z"  # a.n., u.p., d/a.
+_DEGREE = r",\s*(?:[A-Z][A-Za-z]{0,3}\.)+[A-Z][A-Za-z]{0,4}\Z|\.[A-Z][a-z]{1,4}\Z"
+_NEXT_DEGREE = r"\s*(?:[A-Z][A-Za-z]{0,3}\.){2}"
 # "Nilaiku A." ends, "Jalan A. Yani" does not.
-_LETTER_LAST = re.compile(r"(?i)\b(?:nilai\w*|kelas|vitamin|golongan|darah\w*|huruf|tipe) .\Z")
-_LIST_NUMBER = re.compile(r"\s*(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z])\Z")
+_LETTER_LAST = r"(?i)\b(?:nilai\w*|kelas|vitamin|golongan|darah\w*|huruf|tipe) .\Z"
+_LIST_NUMBER = r"\s*(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z])\Z"
 # "capek.Besok" is two sentences, "S.Pd" and "contoh.id/Buku" are none.
-_GLUED = re.compile(r"(?:\A|\s|[\"'“‘(])[^\W\d_]{2,}\Z")
-_GLUED_NEXT = re.compile(r"[A-Z][a-z]+(?:[\s,!?…]|\.(?:\s|\Z)|\Z)")
+_GLUED = r"(?:\A|\s|[\"'“‘(])[^\W\d_]{2,}\Z"
+_GLUED_NEXT = r"[A-Z][a-z]+(?:[\s,!?…]|\.(?:\s|\Z)|\Z)"
 
 # Words on either side of an emoji that ends a sentence: "aku ❤️ kamu" is one.
 _WORDS_BEFORE_EMOJI, _WORDS_AFTER_EMOJI = 3, 2
@@ -75,7 +77,12 @@ _TURNS = frozenset(
 _LONG_TURNS = frozenset({"setelah itu", "habis itu", "abis itu", "habis gitu", "abis gitu"})
 # Words of a sentence that is long, and of a part of one at least.
 _LONG, _PART = 20, 5
-_STOP = re.compile(r"(?:[,;:!?]|(?<!\.)\.)(?=\s)|[—–]")
+_STOP = r"(?:[,;:!?]|(?<!\.)\.)(?=\s)|[—–]"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
         Start and end of every sentence in characters, white space trimmed, none of them empty.
     """
     spans: list[tuple[int, int]] = []
-    for line in _LINE.finditer(text):
+    for line in _compiled(_LINE).finditer(text):
         start = line.start()
         for end in (*_ends(text, line.start(), line.end()), line.end()):
             spans.append(_trim(text, start, end))
@@ -142,9 +149,9 @@ def split_thoughts(text: str) -> list[tuple[int, int]]:
 
 
 def _thoughts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    words = list(_NOT_SPACE.finditer(text, start, end))
+    words = list(_compiled(_NOT_SPACE).finditer(text, start, end))
     # What the last word ends with is the sentence's own end.
-    if len(words) >= _LONG and not _STOP.search(text, start, words[-1].start()):
+    if len(words) >= _LONG and not _compiled(_STOP).search(text, start, words[-1].start()):
         first = 0
         for number in range(_PART, len(words) - _PART + 1):
             before, word, after = (match.group() for match in words[number - 1 : number + 2])
@@ -162,7 +169,7 @@ def _is_turn(before: str, word: str, after: str) -> bool:
 
 def _ends(text: str, start: int, stop: int) -> Iterator[int]:
     begin = start
-    for match in _END.finditer(text, start, stop):
+    for match in _compiled(_END).finditer(text, start, stop):
         # Slices of bounded length: a long line may hold an end at every second character.
         before = text[max(begin, match.start() - _CONTEXT) : match.start()]
         after = text[match.end() : min(stop, match.end() + _CONTEXT)]
@@ -183,8 +190,8 @@ def _is_end(before: str, match: re.Match[str], after: str, is_first: bool) -> bo
         return True
     if mark.startswith(("..", "…")):
         return following.isupper()
-    word = _WORD_BEFORE.search(before)
-    is_list_number = is_first and _LIST_NUMBER.match(before) is not None
+    word = _compiled(_WORD_BEFORE).search(before)
+    is_list_number = is_first and _compiled(_LIST_NUMBER).match(before) is not None
     return not is_list_number and (
         word is None or _is_full_stop(before, word.group(), after, following.isupper())
     )
@@ -194,7 +201,10 @@ def _stands_apart(before: str, after: str) -> bool:
     """Tell whether white space follows a mark, or was left out between two words."""
     if not after or after[0].isspace():
         return True
-    return _GLUED.search(before) is not None and _GLUED_NEXT.match(after) is not None
+    return (
+        _compiled(_GLUED).search(before) is not None
+        and _compiled(_GLUED_NEXT).match(after) is not None
+    )
 
 
 def _is_between_sentences(before: str, after: str) -> bool:
@@ -202,24 +212,26 @@ def _is_between_sentences(before: str, after: str) -> bool:
     return (
         after[:1].isspace()
         and after.lstrip(_OPENING)[:1].isalnum()
-        and len(_WORD.findall(before)) >= _WORDS_BEFORE_EMOJI
-        and len(_WORD.findall(after)) >= _WORDS_AFTER_EMOJI
+        and len(_compiled(_WORD).findall(before)) >= _WORDS_BEFORE_EMOJI
+        and len(_compiled(_WORD).findall(after)) >= _WORDS_AFTER_EMOJI
     )
 
 
 def _is_full_stop(before: str, word: str, after: str, is_capital_next: bool) -> bool:
     """Tell whether the stop after a word ends a sentence, and not only an abbreviation."""
     name = word.lower()
-    if name in _NEVER_LAST or _SLASHED.search(before):
+    if name in _NEVER_LAST or _compiled(_SLASHED).search(before):
         return False
     if name in _BEFORE_NUMBER:
-        return _NUMBERED.match(after) is None
+        return _compiled(_NUMBERED).match(after) is None
     if name in _OFTEN_LAST:
         return is_capital_next
-    if _DEGREE.search(before):
-        return is_capital_next and _NEXT_DEGREE.match(after) is None
+    if _compiled(_DEGREE).search(before):
+        return is_capital_next and _compiled(_NEXT_DEGREE).match(after) is None
     is_initial = len(word) == 1 and word.isupper()
-    return not is_initial or (is_capital_next and _LETTER_LAST.search(before) is not None)
+    return not is_initial or (
+        is_capital_next and _compiled(_LETTER_LAST).search(before) is not None
+    )
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:

@@ -6,8 +6,6 @@ Imports no TensorFlow, ONNX Runtime or Hub client, so that inference can read a 
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -77,8 +75,8 @@ class ArtifactConfig:
         license: SPDX id of the weights' licence.
         normalizer: version of the text normalisation that the tokenizer holds.
         max_length: tokens that are read of a text; the rest is cut off.
-        temperature: what the logits were divided by for calibration. It is folded into the
-            weights already and only recorded here.
+        temperature: what the BiLSTM's logits were divided by for calibration. It is folded into
+            the weights already and only recorded here.
         versions: versions of the libraries that made the model.
         format: version of the folder's format.
 
@@ -260,6 +258,8 @@ def write_folder_atomically(target: Path) -> Iterator[Path]:
     Raises:
         InputError: ``target`` is a file or cannot be written.
     """
+    import shutil
+
     staging, created = _open_staging(target)
     done = False
     try:
@@ -282,6 +282,8 @@ def write_folder_atomically(target: Path) -> Iterator[Path]:
 
 def _open_staging(target: Path) -> tuple[Path, list[Path]]:
     """Make a private folder on ``target``'s file system; also return what else was created."""
+    import tempfile
+
     created: list[Path] = []
     try:
         if target.exists() and not target.is_dir():

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from ..corpus.merge import SPLITS, Example, MergedCorpus, MergeOptions, merge
 from ..corpus.sources import get_source, weights_license
+from ..errors import InputError
 from ..evaluation.metrics import macro_f1
 from ..evaluation.plots import plot_learning_curve
 from ..labels import LABELS
@@ -69,6 +70,7 @@ class TrainingResult:
     temperature: float
     log_path: Path
     facts: dict[str, Any]
+    labels: tuple[str, ...] = LABELS
 
     def scores(self, texts: Sequence[str]) -> FloatArray:
         """Return the model's probabilities for raw texts, shape (n, labels)."""
@@ -361,8 +363,8 @@ def train(
         labels: the class names by id, where the corpus has others than the five.
 
     Returns:
-        The model of the epoch with the best validation macro-F1, its temperature folded in and its
-        weights rounded to float16 values.
+        The BiLSTM of the epoch with the best validation macro-F1 with the linear path beside it,
+        calibrated, and its weights rounded to float16 values.
 
     Raises:
         InputError: the folder holds something else.
@@ -416,6 +418,7 @@ def train(
         finished.temperature,
         folder / TRAINING_LOG_FILE,
         facts,
+        tuple(labels),
     )
 
 
@@ -423,8 +426,13 @@ def write_model(result: TrainingResult, folder: Path) -> Path:
     """Write the model folder of a finished run.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or the model has other labels than the five.
     """
+    if result.labels != LABELS:
+        raise InputError(
+            f"a model folder holds a model of {', '.join(LABELS)}, and this one has "
+            f"{', '.join(result.labels)}; keep its Keras weights instead"
+        )
     curve = result.log_path.parent / "learning_curve.png"
     plot_learning_curve(read_log(result.log_path), curve)
     settings = ArtifactConfig(

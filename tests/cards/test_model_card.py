@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ CONFIG = ArtifactConfig(
     temperature=1.25,
     versions={"memotions-hf": "9.8.7"},
 )
+
+
+BUCKETS = 50_021
+WITH_LINEAR = replace(CONFIG, model=replace(CONFIG.model, pair_buckets=BUCKETS))
 
 
 def interval(value: float) -> dict[str, float]:
@@ -197,6 +202,59 @@ def test_numbers_come_from_the_metrics() -> None:
     assert cells(card, "| together ") == ["together", "5.3 MB"]
 
 
+LINEAR_WORDS = ("linear path", "Two parts", "buckets", "SVC", "weighed", "BiLSTM alone", "arxiv")
+
+
+def training_of(card: str) -> str:
+    """Return what a card says of the model and its training, where a linear path is explained."""
+    opening = card.partition("\n# ")[2].partition("\n## ")[0]
+    return opening.partition("A linear model over TF-IDF")[0] + section(card, "Training procedure")
+
+
+def test_a_model_with_a_linear_path_says_what_it_is_and_how_it_was_made() -> None:
+    card = render_model_card(WITH_LINEAR, METRICS, files=ARTIFACT_FILES)
+    text = training_of(card)
+    labels, tokens = WITH_LINEAR.model.num_labels, WITH_LINEAR.model.vocab_size
+    linear = labels * (tokens + BUCKETS)
+    for expected in (
+        *LINEAR_WORDS[:-2],
+        f"{tokens:,} subword tokens and of {BUCKETS:,} buckets",
+        f"{linear:,} parameters",  # of the linear path
+        "2,196,230 parameters",  # of the BiLSTM
+        f"): {2_196_230 + linear:,} parameters.",  # of both
+        "12.6 minutes on 2 CPU cores for all of it. Seed 4242.",
+        "Of its 7 epochs, number 5 had the best",
+        "divided by 1.250",
+        "The curve is the BiLSTM's alone",
+        "[Cheng et al. 2016, ",
+        "[Bojanowski et al. 2017](",
+        "[Guo et al. 2017](",
+        "keras 3.15.1",
+    ):
+        assert expected in text, expected
+    assert [line[:2] for line in text.splitlines() if re.match(r"\d\.", line)] == ["1.", "2.", "3."]
+    assert "7 epochs in" not in text
+    assert "Calibrated on validation" not in text
+
+
+def test_a_model_without_a_linear_path_says_nothing_of_one() -> None:
+    text = training_of(render_model_card(CONFIG, METRICS, files=ARTIFACT_FILES))
+    assert [word for word in LINEAR_WORDS if word in text] == []
+    assert "(plots/learning_curve.png)" in text
+    assert "2,196,230 parameters" in text
+    assert "7 epochs in 12.6 minutes" in text
+
+
+def test_the_best_epoch_is_said_to_be_of_the_bilstm_alone() -> None:
+    metrics = copy.deepcopy(METRICS)
+    metrics["training"]["best_val_macro_f1"] = 0.68765
+    assert "BiLSTM alone" not in render_model_card(WITH_LINEAR, metrics)
+    metrics["training"]["val_macro_f1"] = 0.7319
+    text = section(render_model_card(WITH_LINEAR, metrics), "Training procedure")
+    assert "0.688 for the BiLSTM alone, at its best epoch, and is 0.732 for the finished" in text
+    assert "0.732" not in training_of(render_model_card(CONFIG, metrics))
+
+
 def cells(card: str, start: str) -> list[str]:
     """Return the cells of the first table row that starts so."""
     row = next(line for line in card.splitlines() if line.startswith(start))
@@ -349,10 +407,11 @@ def test_tables_are_whole() -> None:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
 
+@pytest.mark.parametrize("config", [CONFIG, WITH_LINEAR], ids=["bilstm", "with linear path"])
 @pytest.mark.parametrize("part", [None, *METRICS])
-def test_every_part_may_be_missing(part: str | None) -> None:
+def test_every_part_may_be_missing(part: str | None, config: ArtifactConfig) -> None:
     metrics = {} if part is None else {key: METRICS[key] for key in METRICS if key != part}
-    card = render_model_card(CONFIG, metrics)
+    card = render_model_card(config, metrics)
     assert metadata(card).license == "cc-by-nc-sa-4.0"
     assert "$" not in card
     assert "None" not in card.replace("top_k=None", "")

@@ -81,14 +81,28 @@ class Page(HTMLParser):
             self.text += data
 
 
-def changed_model(folder: Path, change: Change) -> Path:
-    """Write the bundled model's settings, card and changed metrics into a folder."""
+def changed_model(folder: Path, change: Change, pair_buckets: int | None = None) -> Path:
+    """Write the bundled model's settings, card and changed metrics into a folder.
+
+    Args:
+        folder: to write into.
+        change: what to do to the metrics.
+        pair_buckets: size of the linear path to claim, 0 for none; None leaves the model's own.
+    """
     metrics = json.loads(json.dumps(METRICS))
     change(metrics)
     for name in ("config.json", "README.md"):
         shutil.copy(BUNDLED_FOLDER / name, folder)
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    if pair_buckets is not None:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config["memotions"]["model"]["pair_buckets"] = pair_buckets
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
+
+
+def keep(metrics: dict[str, Any]) -> None:
+    """Change nothing."""
 
 
 def plain(key: str, lang: str = "en", **values: str) -> str:
@@ -119,14 +133,14 @@ def test_html_is_well_formed_and_safe_for_gradio() -> None:
     assert "tel:112" in {link["href"] for link in page.links}
 
 
-def test_every_text_is_in_both_languages_and_used() -> None:
+def test_every_text_is_in_both_languages_and_used(tmp_path: Path) -> None:
     for text in TEXTS.values():
         assert set(text) == {"id", "en"}
         assert text["id"].strip()
         assert text["en"].strip()
         fields = [set(re.findall(r"{(\w+)}", text[lang])) for lang in ("id", "en")]
         assert fields[0] == fields[1]
-    html = about_html() + about_html(gemini=True)
+    html = about_html(changed_model(tmp_path, keep, pair_buckets=7_919)) + about_html(gemini=True)
     for lang in ("id", "en"):
         page = squeeze(shown(html, lang))
         for key, text in TEXTS.items():
@@ -163,9 +177,55 @@ def test_every_score_and_count_is_in_the_metrics() -> None:
     allowed = {f"{n:,.0f}" for n in known | totals | {float(sum(totals))}}
     config = json.loads((BUNDLED_FOLDER / "config.json").read_text("utf-8"))
     allowed |= {f"{n:,.0f}" for n in numbers_of(config["memotions"])}
+    allowed.add(f"{linear_parameters(config['memotions']['model']):,}")
     counts = re.findall(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d.])", text)
     assert len(counts) > 10
     assert set(counts) - allowed == set()
+
+
+def linear_parameters(model: dict[str, Any]) -> int:
+    """Return how many weights the linear path has: one for each class and token or bucket."""
+    buckets = int(model.get("pair_buckets", 0))
+    return int(model["num_labels"]) * (int(model["vocab_size"]) + buckets) if buckets else 0
+
+
+LINEAR_TEXTS = ("inside_linear", "inside_learning", "inside_weighing", "fact_linear")
+
+
+def beginning(key: str, lang: str) -> str:
+    """Return a text up to its first blank."""
+    return squeeze(re.sub(r"<[^>]+>", "", TEXTS[key][lang]).partition("{")[0])
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+def test_a_linear_path_is_explained_with_its_papers(tmp_path: Path, lang: str) -> None:
+    html = about_html(changed_model(tmp_path, keep, pair_buckets=7_919))
+    text = squeeze(shown(html, lang))
+    assert all(beginning(key, lang) in text for key in ("inside_bilstm", *LINEAR_TEXTS))
+    papers = {str(a["href"]) for a in Page(html).links if "arxiv.org" in str(a["href"])}
+    assert len(papers) == 3
+    assert all(f"({name})" in text for name in ("Chengetal.2016", "Guoetal.2017"))
+    model = json.loads((tmp_path / "config.json").read_text("utf-8"))["memotions"]["model"]
+    expected = f"{linear_parameters(model):,}"
+    label = beginning("fact_linear", lang)
+    assert label + (expected if lang == "en" else expected.replace(",", ".")) in text
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+def test_a_model_without_a_linear_path_says_nothing_of_one(tmp_path: Path, lang: str) -> None:
+    html = about_html(changed_model(tmp_path, keep, pair_buckets=0))
+    text = squeeze(shown(html, lang))
+    assert beginning("inside_bilstm", lang) in text
+    assert not any(beginning(key, lang) in text for key in LINEAR_TEXTS)
+    assert "arxiv.org" not in html
+
+
+def test_the_epochs_are_those_of_the_bilstm(tmp_path: Path) -> None:
+    def change(metrics: dict[str, Any]) -> None:
+        metrics["training"] |= {"seconds": 41 * 60, "epochs": 37, "cpu_cores": 3}
+
+    text = squeeze(shown(about_html(changed_model(tmp_path, change))))
+    assert squeeze("41 minutes on 3 CPU cores, with 37 epochs of the BiLSTM") in text
 
 
 def test_texts_hold_no_figures() -> None:
@@ -391,6 +451,6 @@ def test_citation_and_versions_come_from_the_card_and_the_package(tmp_path: Path
     entry = next(code for code in Page(about_html()).code if code.startswith("@"))
     assert entry in (BUNDLED_FOLDER / "README.md").read_text("utf-8")
     assert __version__ in shown(about_html())
-    folder = changed_model(tmp_path, lambda metrics: None)
+    folder = changed_model(tmp_path, keep)
     (folder / "README.md").unlink()
     assert not any(code.startswith("@") for code in Page(about_html(folder)).code)

@@ -1,7 +1,9 @@
 import dataclasses
+import importlib
 import json
 import shutil
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,14 +28,14 @@ from memotions_hf.training.comparison import (
 )
 from memotions_hf.training.runs import train_recipe
 
-SOURCES = ("dair-emotion-id", "prdect")
+SOURCES = ("dair-emotion-id", "prdect", "journal")
 SEEDS = (1, 2)
 OWN_SET = "emot/official-test, own labels"
 
 
 @pytest.fixture(scope="module")
 def corpus():
-    rows = learnable_rows("dair-emotion-id", 60) + learnable_rows("prdect", 60)
+    rows = [row for source in SOURCES for row in learnable_rows(source, 60)]
     return merge(MergeOptions(sources=SOURCES), rows=rows)
 
 
@@ -55,6 +57,13 @@ def mirror(tmp_path_factory):
 def finished(corpus, mirror, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     return folder, compare([TINY], SEEDS, corpus, folder)
+
+
+@pytest.fixture(scope="module")
+def with_emot(finished, mirror, corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("with-emot") / "runs"
+    shutil.copytree(finished[0], folder, ignore=shutil.ignore_patterns("run"))
+    return folder, compare([TINY], SEEDS, corpus, folder, emot_official=True)
 
 
 def test_every_set_has_every_system_with_interval_and_spread(finished):
@@ -163,15 +172,80 @@ def test_the_official_emot_keeps_its_splits_and_its_own_labels(mirror):
     assert np.bincount(test_set.labels).tolist() == [3] * 5
 
 
-def test_emot_is_learned_with_its_own_labels_beside_the_linear_model(mirror, corpus, finished):
-    folder, _ = finished
-    result = compare([TINY], SEEDS[:1], corpus, folder, emot_official=True)["emot_official"]
+def test_emot_is_learned_with_its_own_labels_beside_the_linear_model(with_emot):
+    folder, comparison = with_emot
+    result = comparison["emot_official"]
     assert result["labels"] == list(EMOT_LABELS)
     entry = result["sets"][OWN_SET]
     assert list(entry["systems"]) == ["tiny", "tfidf-svc", "majority"]
     assert set(entry["systems"]["tiny"]["per_class"]) == set(EMOT_LABELS)
     assert result["splits"] == {"train": 40, "validation": 15, "test": 15}
     assert "own labels" in (folder / "comparison.md").read_text()
+
+
+def rows_of(table):
+    """Return the cells of a Markdown table by the first cell of their row and their header."""
+    header, _, *lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()
+    ]
+    return {cells[0]: dict(zip(header, cells, strict=True)) for cells in lines}
+
+
+def interval(metric):
+    return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
+
+
+def spread(metric):
+    numbers = (metric[name] for name in ("mean", "std", "min", "max"))
+    return "{:.3f} ± {:.3f} ({:.3f} to {:.3f})".format(*numbers)
+
+
+@pytest.fixture
+def readme_tables(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    return importlib.import_module("readme_tables")
+
+
+def test_the_readme_shows_every_system_and_the_spread_over_the_seeds(
+    with_emot, readme_tables, monkeypatch
+):
+    folder, result = with_emot
+    monkeypatch.setattr(readme_tables, "RESULTS", folder)
+    scored, title, seeds = readme_tables.SECTIONS["comparison"]().split("\n\n")
+    rows, over_seeds = rows_of(scored), rows_of(seeds)
+    assert list(rows) == ["tiny", "tfidf-svc", "keyword-rule", "majority"]
+    assert title.endswith("over the seeds 1 and 2:")
+    assert list(over_seeds) == ["tiny"]
+    for column, test_set, metric in (
+        ("merged/test", "merged/test", "macro_f1"),
+        ("EmoT, own labels", OWN_SET, "macro_f1"),
+        ("diary rows: accuracy", "dair-emotion-id/test", "accuracy"),
+        ("journal/test", "journal/test", "macro_f1"),
+        ("opinion, four emotions", "opinion/four-emotions", "macro_f1"),
+    ):
+        part = result["emot_official"] if test_set == OWN_SET else result
+        systems = part["sets"][test_set]["systems"]
+        for name, cells in rows.items():
+            assert cells[column] == (interval(systems[name][metric]) if name in systems else "-")
+        assert over_seeds["tiny"][column] == spread(systems["tiny"]["seeds"][metric])
+    assert rows["keyword-rule"]["EmoT, own labels"] == "-"
+
+
+def test_the_readme_shows_what_the_systems_cost(with_emot, readme_tables, monkeypatch, tmp_path):
+    _, result = with_emot
+    result = json.loads(json.dumps(result))
+    result["systems"]["tiny"]["seconds"] = 1230.0
+    result["systems"]["tfidf-svc"] = {"seconds": 119.4, "parameters": 1234567}
+    (tmp_path / "comparison.json").write_text(json.dumps(result))
+    monkeypatch.setattr(readme_tables, "RESULTS", tmp_path)
+    rows = rows_of(readme_tables.SECTIONS["comparison"]().split("\n\n")[0])
+    error = result["sets"]["merged/test"]["systems"]["tiny"]["ece"]
+    assert [tuple(cells.values())[-3:] for cells in rows.values()] == [
+        (interval(error), f"{result['systems']['tiny']['parameters']:,}", "20 min"),
+        ("-", "1,234,567", "119 s"),
+        ("-", "-", "-"),
+        ("-", "-", "-"),
+    ]
 
 
 def test_a_recipe_whose_labels_are_built_in_is_refused_others(tmp_path):

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,7 +147,9 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(corpus, tmp_path, monk
     assert list(first["sets"]) == ["prdect"]
 
     trained = watch_trainer(monkeypatch)
+    assert not list(tmp_path.glob("*.png"))
     result = leave_one_source_out(TINY, corpus, tmp_path, held_out=held_out)
+    assert (tmp_path / "cross_source.png").read_bytes().startswith(b"\x89PNG")
     assert [seen.options.sources for _, seen in trained] == [("emot", "saputri", "prdect")]
     assert list(result["sets"]) == list(held_out)
     assert json.loads(json.dumps(result["sets"]["prdect"])) == first["sets"]["prdect"]
@@ -195,6 +198,51 @@ def test_the_tables_hold_every_source_the_mean_and_the_spread(finished):
     assert f"{spread['mean']:.3f} ± {spread['std']:.3f}" in rows[0]
     assert "| emot      | emot, saputri    | 1 " in tables
     assert "nan" not in tables
+
+
+def readme_section(result, folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    tables = import_module("readme_tables")
+    (folder / "cross_source.json").write_text(json.dumps(result))
+    monkeypatch.setattr(tables, "RESULTS", folder)
+    return tables.SECTIONS["cross-source"]().split("\n\n")
+
+
+def cells(table):
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+
+
+def test_the_readme_shows_each_source_the_mean_and_the_difference(finished, tmp_path, monkeypatch):
+    result = json.loads(json.dumps(finished[1]))
+    other = json.loads(json.dumps(result["sets"]["emot"])) | {"rows": 1234}
+    scores = {"tiny": 0.5104, "tfidf-svc": 0.6, "keyword-rule": 0.2, "majority": 0.1}
+    for name, value in scores.items():
+        other["systems"][name]["macro_f1"] = {"value": value, "low": 0.0126, "high": 0.9}
+    result["sets"]["prdect"] = other
+    result["mean"] = mean_over_sources(result["sets"])
+    table, seeds, over_seeds = readme_section(result, tmp_path, monkeypatch)
+    header, _, emot, prdect, mean = cells(table)
+    systems = [*scores]
+    assert header == ["left out of training", "rows", *systems, "over tfidf-svc"]
+    first = [result["sets"]["emot"]["systems"][name]["macro_f1"] for name in systems]
+    shown = [f"{one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" for one in first]
+    assert emot[:-1] == ["emot", "41", *shown]
+    assert prdect[:4] == ["prdect", "1,234", "0.510 [0.013, 0.900]", "0.600 [0.013, 0.900]"]
+    assert prdect[-1] == "-0.090"
+    means = [(one["value"] + scores[name]) / 2 for one, name in zip(first, systems, strict=True)]
+    assert [float(cell) for cell in mean[2:6]] == pytest.approx(means, abs=6e-4)
+    assert mean[0] == "mean"
+    assert float(mean[-1]) == pytest.approx(means[0] - means[1], abs=6e-4)
+    assert seeds.endswith("over the seeds 1 and 2:")
+    assert f"{result['mean']['tiny']['macro_f1']['seeds']['mean']:.3f} ±" in over_seeds
+
+
+def test_the_readme_shows_one_table_for_one_seed(finished, tmp_path, monkeypatch):
+    result = json.loads(json.dumps(finished[1])) | {"seeds": [1]}
+    for metric in result["sets"]["emot"]["systems"]["tiny"]["seeds"].values():
+        del metric["by_seed"]["2"]
+    (table,) = readme_section(result, tmp_path, monkeypatch)
+    assert [row[0] for row in cells(table)[2:]] == ["emot", "mean"]
 
 
 @pytest.mark.parametrize("name", ["nope", "journal"])

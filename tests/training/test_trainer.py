@@ -105,6 +105,13 @@ def test_the_model_folder_answers_as_the_trained_model_does(result, corpus, tmp_
     assert (folder / LOG_FILE).read_bytes() == result.log_path.read_bytes()
 
 
+def test_a_model_of_other_labels_is_no_model_folder(result, tmp_path):
+    other = dataclasses.replace(result, labels=("anger", "fear", "happy", "love", "sadness"))
+    with pytest.raises(InputError, match="love"):
+        write_model(other, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_neutral_token_says_nothing(corpus, tmp_path):
     # With so many buckets, the pair that is not learnt from shares none with one that is.
     changes = {"epochs": 1, "pair_buckets": 100_003, "neutral_tokens": ("takut", "🥲")}

@@ -24,7 +24,7 @@ from ..evaluation.plots import plot_learning_curve
 from ..labels import LABELS
 from ..modeling.artifact import TRAINING_LOG_FILE, ArtifactConfig
 from ..modeling.bilstm import BiLSTMConfig, build_bilstm
-from ..modeling.export import round_to_half
+from ..modeling.export import round_weights
 from ..modeling.hub import MemotionsBiLSTM
 from ..tokenization import UNK_ID, encode_batch, pad_batch, train_tokenizer
 from .batches import TrainingBatches
@@ -295,7 +295,7 @@ def _finish(
     else:
         scales, model = fit_scales(logits, validation.labels), bilstm
         scale_logits(model, scales[0])
-    round_to_half(model)
+    round_weights(model)
     predicted = predict_ids(model, validation_ids).argmax(1)
     value = macro_f1(validation.labels, predicted, config.num_labels)
     times = {"seconds": time.monotonic() - started, "cpu_seconds": cpu_time() - cpu_started}
@@ -364,7 +364,7 @@ def train(
 
     Returns:
         The BiLSTM of the epoch with the best validation macro-F1 with the linear path beside it,
-        calibrated, and its weights rounded to float16 values.
+        calibrated, and its weights rounded.
 
     Raises:
         InputError: the folder holds something else.

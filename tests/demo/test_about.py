@@ -95,7 +95,11 @@ def changed_model(folder: Path, change: Change, pair_buckets: int | None = None)
         shutil.copy(BUNDLED_FOLDER / name, folder)
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     if pair_buckets is not None:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        text = (folder / "config.json").read_text("utf-8")
+        sizes = json.loads(text)["memotions"]["model"]
+        # The layer of Keras's part has a row for each token and bucket, or would not fit.
+        rows = sizes["vocab_size"] + sizes["pair_buckets"]
+        config = json.loads(text.replace(str(rows), str(sizes["vocab_size"] + pair_buckets)))
         config["memotions"]["model"]["pair_buckets"] = pair_buckets
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder

@@ -23,7 +23,7 @@ from memotions_hf.modeling.export import (
     keras_from_onnx,
     keras_to_arrays,
     read_onnx_arrays,
-    round_to_half,
+    round_weights,
 )
 from memotions_hf.modeling.hub import MemotionsBiLSTM
 from memotions_hf.tokenization import UNK_ID, encode_batch, pad_batch, train_tokenizer
@@ -71,7 +71,7 @@ def test_parity_of_several_sizes(tmp_path: Path, units: tuple[int, ...], pair_bu
     rows = random_rows([*range(60), 0, 0, 1])
     export_onnx(model, config, tmp_path / "float32.onnx")
     assert largest_difference(model, tmp_path / "float32.onnx", rows) < TOLERANCE
-    round_to_half(model)
+    round_weights(model)
     export_onnx(model, config, tmp_path / "float16.onnx")
     assert largest_difference(model, tmp_path / "float16.onnx", rows) < TOLERANCE
 
@@ -85,7 +85,7 @@ def test_parity_on_1000_texts_of_every_length_to_400(tmp_path: Path) -> None:
         vocab_size, rows = 300, random_rows(LENGTHS)
     config = BiLSTMConfig(vocab_size, embedding_dim=24, lstm_units=(20, 16), pair_buckets=5_003)
     model = random_keras_model(config)
-    round_to_half(model)
+    round_weights(model)
     export_onnx(model, config, tmp_path / "model.onnx")
     assert largest_difference(model, tmp_path / "model.onnx", rows) < TOLERANCE
 
@@ -134,7 +134,7 @@ def test_the_way_back_is_exact(tmp_path: Path, half: bool) -> None:
     config = config_of(5, 4, 3)
     model = random_keras_model(config)
     if half:
-        round_to_half(model)
+        round_weights(model)
     export_onnx(model, config, tmp_path / "model.onnx")
     again = keras_from_onnx(tmp_path / "model.onnx", config)
     for before, after in zip(model.get_weights(), again.get_weights(), strict=True):
@@ -147,7 +147,7 @@ def test_onnx_has_lstm_nodes_and_float16_weights_where_exact() -> None:
     config = config_of(8, 6)
     model = random_keras_model(config)
     float_bytes = arrays_to_onnx(keras_to_arrays(model, config), config).ByteSize()
-    round_to_half(model)
+    round_weights(model)
     graph = arrays_to_onnx(keras_to_arrays(model, config), config).graph
     kinds = [node.op_type for node in graph.node]
     assert kinds.count("LSTM") == 2

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -277,29 +277,42 @@ def _finish(
     neutral_ids = {token_id for token_id in found if token_id is not None}
     neutralise(bilstm, neutral_ids)
     logits = [_log(predict_ids(bilstm, validation_ids))]
+    model = bilstm
     if recipe.pair_buckets:
         config = replace(config, pair_buckets=recipe.pair_buckets)
-        ids = encode_batch(tokenizer, train.texts, recipe.max_length)
-        # Neither the neutral tokens nor their pairs are learnt from.
-        ids = [[one for one in row if one not in neutral_ids] for row in ids]
-        classes = _class_weights(recipe, train.labels, config.num_labels)
-        sizes = config.vocab_size, config.pair_buckets
-        characters = character_matrix(tokenizer, ids, config.pair_buckets)
-        matrix = ngram_matrix(ids, *sizes)
-        weights, biases = fit_ngrams(matrix, characters, train.labels, classes, recipe.seed)
-        weights[sorted(neutral_ids)] = weights[UNK_ID]
-        logits.append(np.asarray(ngram_matrix(validation_ids, *sizes) @ weights + biases))
-        scales = fit_scales(logits, validation.labels)
+        weights, biases = _learn_ngrams(tokenizer, recipe, train, config, neutral_ids)
+        matrix = ngram_matrix(validation_ids, config.vocab_size, config.pair_buckets)
+        logits.append(np.asarray(matrix @ weights + biases))
+    scales = fit_scales(logits, validation.labels)
+    if recipe.pair_buckets:
         model = _with_ngrams(bilstm, config, weights * scales[1])
         scale_logits(model, scales[0], biases * scales[1])
     else:
-        scales, model = fit_scales(logits, validation.labels), bilstm
         scale_logits(model, scales[0])
     round_weights(model)
     predicted = predict_ids(model, validation_ids).argmax(1)
     value = macro_f1(validation.labels, predicted, config.num_labels)
     times = {"seconds": time.monotonic() - started, "cpu_seconds": cpu_time() - cpu_started}
     return _Finished(model, config, 1 / scales[0], value, times)
+
+
+def _learn_ngrams(
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    train: LabelledTexts,
+    config: BiLSTMConfig,
+    neutral_ids: Collection[int],
+) -> tuple[FloatArray, FloatArray]:
+    """Return the weights of the linear path, shape (rows, labels), and its biases."""
+    ids = encode_batch(tokenizer, train.texts, recipe.max_length)
+    # Neither the neutral tokens nor their pairs are learnt from.
+    ids = [[one for one in row if one not in neutral_ids] for row in ids]
+    matrix = ngram_matrix(ids, config.vocab_size, config.pair_buckets)
+    characters = character_matrix(tokenizer, ids, config.pair_buckets)
+    classes = _class_weights(recipe, train.labels, config.num_labels)
+    weights, biases = fit_ngrams(matrix, characters, train.labels, classes, recipe.seed)
+    weights[sorted(neutral_ids)] = weights[UNK_ID]
+    return weights, biases
 
 
 def _with_ngrams(bilstm: keras.Model, config: BiLSTMConfig, ngrams: FloatArray) -> keras.Model:

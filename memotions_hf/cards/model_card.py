@@ -41,11 +41,9 @@ _SHARED_WEIGHTS = "[Bojanowski et al. 2017](https://arxiv.org/abs/1607.04606)"
 _TEMPERATURE = "[Guo et al. 2017](https://arxiv.org/abs/1706.04599)"
 _LINEAR_STEP = (
     "2. The linear path was learnt apart, as linear support vector machines (SVC), one for each "
-    "class against the rest: trained together with the BiLSTM, it would soon know the training "
-    "texts by heart and leave the BiLSTM nothing to learn. Tokens and pairs share weights through "
-    "the character n-grams in them, so that rare words learn from words that look like them (the "
-    f"idea of fastText, {_SHARED_WEIGHTS}). Those weights are summed up in the end: the model "
-    "reads tokens only."
+    "class against the rest. Tokens and pairs share weights through the character n-grams in them, "
+    "so that rare words learn from words that look like them (the idea of fastText, "
+    f"{_SHARED_WEIGHTS}). Those weights are summed up in the end: the model reads tokens only."
 )
 _WEIGHING_STEP = (
     "3. Both parts were weighed on validation: the logits of each are multiplied by a factor, and "

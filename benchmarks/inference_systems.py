@@ -38,7 +38,7 @@ _THREADS = 2
 class System(NamedTuple):
     """How texts are answered, many at once (with the batch size) and one alone."""
 
-    batch: Callable[[Sequence[str], int], object]
+    batch: Callable[[Sequence[str], int], Any]
     one: Callable[[str], object]
 
 
@@ -58,7 +58,7 @@ def keras_same_weights(folder: Path) -> System:
 
     model = MemotionsBiLSTM.from_pretrained(folder)
 
-    def batch(texts: Sequence[str], size: int) -> object:
+    def batch(texts: Sequence[str], size: int) -> Any:
         ids = encode_batch(model.tokenizer, texts, model.settings.max_length)
         rows = np.empty((len(texts), model.settings.model.num_labels), np.float32)
         for positions in length_batches([len(text) for text in ids], size):

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from inference_systems import System, keras_same_weights, ours
 from predict_stream import source_texts
 from startup import wall_time
 
@@ -67,26 +68,13 @@ def peak_memory(folder: Path, texts: Sequence[str]) -> int:
 
 def open_answers(folder: Path) -> dict[str, Answer]:
     """Return the functions to compare, from texts to probabilities."""
-    from memotions_hf import EmotionClassifier
-    from memotions_hf.inference.runtime import length_batches
-    from memotions_hf.modeling.hub import MemotionsBiLSTM
-    from memotions_hf.tokenization import encode_batch, pad_batch
+    systems = {"onnx": ours(folder), "keras": keras_same_weights(folder)}
+    return {name: in_batches(system) for name, system in systems.items()}
 
-    classifier = EmotionClassifier.from_pretrained(folder)
-    model = MemotionsBiLSTM.from_pretrained(folder)
 
-    def with_keras(texts: Sequence[str]) -> Probabilities:
-        ids = encode_batch(model.tokenizer, texts, model.settings.max_length)
-        rows = np.empty((len(texts), model.settings.model.num_labels), np.float32)
-        for batch in length_batches([len(text) for text in ids], BATCH_SIZE):
-            padded = pad_batch([ids[position] for position in batch])
-            rows[batch] = model.keras_model.predict_on_batch(padded)
-        return rows
-
-    def with_onnx(texts: Sequence[str]) -> Probabilities:
-        return classifier.predict_proba(texts, batch_size=BATCH_SIZE)
-
-    return {"onnx": with_onnx, "keras": with_keras}
+def in_batches(system: System) -> Answer:
+    """Return the function that answers texts by the batch."""
+    return lambda texts: system.batch(texts, BATCH_SIZE)
 
 
 def batched_rates(answer: Answer, texts: Sequence[str]) -> tuple[float, float]:

@@ -84,6 +84,7 @@ RESULTS := benchmarks/results
 
 compare: $(DEV)/installed
 	$(DEV)/bin/memotions compare --recipes memotions-bilstm,memotions-2024 --seeds 42,43,44 \
+	  --seeds-of memotions-2024=42 \
 	  --emot-official --output $(COMPARISON)
 	cp $(COMPARISON)/comparison.json $(COMPARISON)/comparison.md $(RESULTS)
 	cp $(COMPARISON)/comparison.png docs

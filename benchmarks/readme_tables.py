@@ -314,9 +314,10 @@ def _comparison() -> str:
     table = markdown_table([*columns, "ECE on merged/test", "parameters", "training"], rows)
     if not has_several_seeds(comparison):
         return table
-    trained = [name for name, cost in costs.items() if "validation_macro_f1" in cost]
-    spread = [[name, *_compared_scores(sets, name, format_over_seeds)] for name in trained]
-    seeds = costs[trained[0]]["validation_macro_f1"]["by_seed"]
+    found = {name: cost.get("validation_macro_f1", {"by_seed": ()}) for name, cost in costs.items()}
+    repeated = [name for name, scores in found.items() if len(scores["by_seed"]) > 1]
+    spread = [[name, *_compared_scores(sets, name, format_over_seeds)] for name in repeated]
+    seeds = found[repeated[0]]["by_seed"]
     return f"{table}\n\n{_over_seeds(seeds)}\n\n{markdown_table(columns, spread)}"
 
 

@@ -235,6 +235,14 @@ def _add_compare_parser(commands: Any) -> None:
         help="seeds of each recipe, joined by commas (42,43,44)",
     )
     parser.add_argument(
+        "--seeds-of",
+        type=_own_seeds,
+        action="append",
+        default=[],
+        metavar="RECIPE=N,N",
+        help="other seeds for one recipe: fewer for memotions-2024, which takes an hour with each",
+    )
+    parser.add_argument(
         "--emot-official",
         action="store_true",
         help="also train on EmoT's official train split alone, with its own five labels",
@@ -284,6 +292,14 @@ def _seeds(value: str) -> tuple[int, ...]:
             f"{value!r} is no list of whole numbers from 0 to 4294967295, joined by commas"
         )
     return tuple(dict.fromkeys(int(name) for name in names))
+
+
+def _own_seeds(value: str) -> tuple[str, tuple[int, ...]]:
+    """Return a recipe's name and its seeds."""
+    recipe, equals, seeds = value.partition("=")
+    if not recipe or not equals:
+        raise argparse.ArgumentTypeError(f"{value!r} is no recipe with its seeds (RECIPE=N,N)")
+    return recipe, _seeds(seeds)
 
 
 def _run_predict(args: argparse.Namespace) -> int:

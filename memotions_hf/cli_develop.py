@@ -133,7 +133,13 @@ def run_compare(args: argparse.Namespace) -> int:
     corpus = merge()
     with redirect_stdout(sys.stderr):  # Keras prints its epochs
         result = compare(
-            recipes, args.seeds, corpus, folder, emot_official=args.emot_official, progress=say
+            recipes,
+            args.seeds,
+            corpus,
+            folder,
+            own_seeds=dict(args.seeds_of),
+            emot_official=args.emot_official,
+            progress=say,
         )
     say(f"wrote comparison.json, comparison.md and comparison.png into {folder}")
     print(json.dumps(result, indent=1) if args.json else comparison_markdown(result))

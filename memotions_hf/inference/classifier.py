@@ -30,11 +30,10 @@ from ..tokenization import (
     RememberingEncoder,
     encode_batch,
     load_tokenizer,
-    pad_batch,
 )
 from .explanation import WordContribution, group_words, read_words
 from .journal import JournalAnalysis, SentenceEmotion, split_thoughts
-from .runtime import TOKEN_BUDGET, OnnxModel, length_batches
+from .runtime import TOKEN_BUDGET, OnnxModel
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -245,7 +244,9 @@ class EmotionClassifier:
         """
         _check_batch_size(batch_size)
         texts = [texts] if isinstance(texts, str) else _as_texts(texts)
-        rows = [self._run(self._encode(window), batch_size) for window in _windows(texts, 2048)]
+        rows = [
+            self._model.answer(self._encode(window), batch_size) for window in _windows(texts, 2048)
+        ]
         return np.concatenate([np.empty((0, len(LABELS)), np.float32), *rows])
 
     def predict_stream(
@@ -300,7 +301,7 @@ class EmotionClassifier:
         words = read_words(self._tokenizer, self._cut(text), self._config.max_length)
         words = group_words(words, max(_MIN_PIECES, TOKEN_BUDGET // len(ids)))
         variants = [ids, *(ids[: word.first] + ids[word.last :] for word in words)]
-        rows = self._run(variants, DEFAULT_BATCH_SIZE)
+        rows = self._model.answer(variants, DEFAULT_BATCH_SIZE)
         column = int(rows[0].argmax()) if label is None else LABELS.index(parse_label(label))
         contributions = rows[0, column] - rows[1:, column]
         return [
@@ -424,16 +425,16 @@ class EmotionClassifier:
         flat = top_k == "best" and threshold is None
         for window in _windows(texts, ahead):
             ids = self._encode(window)
-            rows = self._run(ids, batch_size)
-            for row, text_ids in zip(rows, ids, strict=True):
-                if not self._is_readable(text_ids):
-                    yield NoEmotion(label=None, score=None) if flat else []
-                    continue
-                chosen = select(_sorted_scores(row), top_k, threshold)
-                yield chosen[0] if flat else chosen
+            rows = self._model.answer(ids, batch_size)
+            readable = [self._is_readable(text_ids) for text_ids in ids]
+            if flat:
+                yield from _best_scores(rows, readable)
+                continue
+            for row, is_readable in zip(rows, readable, strict=True):
+                yield select(_sorted_scores(row), top_k, threshold) if is_readable else []
 
     def _scores_of_one(self, text: str) -> list[EmotionScore]:
-        return _sorted_scores(self._run([self._readable_ids(text)], 1)[0])
+        return _sorted_scores(self._model.answer([self._readable_ids(text)], 1)[0])
 
     def _scores_of_entry(self, entry: str) -> list[EmotionScore]:
         parts = [self._readable_ids(entry)]
@@ -441,7 +442,7 @@ class EmotionClassifier:
             ids = encode_batch(self._tokenizer, [entry], len(entry))[0]
             size = -(-len(ids) // -(-len(ids) // self._config.max_length))
             parts = [ids[start : start + size] for start in range(0, len(ids), size)]
-        return _sorted_scores(self._run(parts, DEFAULT_BATCH_SIZE).mean(axis=0))
+        return _sorted_scores(self._model.answer(parts, DEFAULT_BATCH_SIZE).mean(axis=0))
 
     def _readable_ids(self, text: str) -> list[int]:
         if not isinstance(text, str):
@@ -462,12 +463,6 @@ class EmotionClassifier:
 
     def _cut(self, text: str) -> str:
         return text[: self._config.max_length * _CHARACTERS_PER_TOKEN]
-
-    def _run(self, ids: Sequence[list[int]], batch_size: int) -> FloatArray:
-        rows = np.empty((len(ids), len(LABELS)), np.float32)
-        for batch in length_batches([len(text) for text in ids], batch_size):
-            rows[batch] = self._model(pad_batch([ids[position] for position in batch]))
-        return rows
 
 
 def select(
@@ -500,6 +495,17 @@ def check_choice(top_k: TopK, threshold: float | None) -> None:
 def _sorted_scores(row: FloatArray) -> list[EmotionScore]:
     order = np.argsort(-row, kind="stable")
     return [EmotionScore(label=LABELS[index], score=float(row[index])) for index in order]
+
+
+def _best_scores(rows: FloatArray, readable: Sequence[bool]) -> Iterator[EmotionScore | NoEmotion]:
+    best = rows.argmax(axis=1)
+    for label_id, score, is_readable in zip(
+        best.tolist(), rows[np.arange(len(rows)), best].tolist(), readable, strict=True
+    ):
+        if is_readable:
+            yield EmotionScore(label=LABELS[label_id], score=score)
+        else:
+            yield NoEmotion(label=None, score=None)
 
 
 def _as_mapping(scores: Sequence[EmotionScore]) -> Mapping[str, float]:

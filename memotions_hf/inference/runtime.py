@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,20 @@ from ..errors import ModelLoadError
 from ..modeling.bilstm import INPUT_NAME, OUTPUT_NAME
 from ..modeling.onnx_graph import check_onnx, read_onnx_file
 from ..strict_files import shorten
+from ..tokenization import pad_batch
 
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
 """Tokens of one batch at most, padding included: what a run takes in memory does not grow with its
-texts. Larger batches are slower, and the session keeps the memory of its largest."""
+texts. Larger batches are no faster, and few of them are hard to share out among the cores."""
 
 TOKEN_BUDGET = 32_768
 """Tokens of all variants of a text at most, padding included, that an explanation runs."""
 
 MAX_THREADS = 4
-"""Threads of a session at most; a worker that is not alone on its machine lowers it."""
+"""Batches run at once at most; a worker that is not alone on its machine lowers it."""
 
+_ROOM_FOR_PADDING = 1.1
+_WORTH_A_THREAD = 128
 _FATAL_ONLY = 4
 
 
@@ -65,7 +70,34 @@ class OnnxModel:
 
     def __init__(self, path: Path, vocab_size: int, num_labels: int) -> None:
         self._session = _open_session(path)
+        self._num_labels = num_labels
         self._check(path, vocab_size, num_labels)
+        self._threads = max(1, min(available_cores(), MAX_THREADS))
+        self._pool = ThreadPoolExecutor(self._threads)
+
+    def answer(self, ids: Sequence[Sequence[int]], batch_size: int) -> npt.NDArray[np.float32]:
+        """Return float32 probabilities (n, num_labels) for the ids of n texts of any lengths.
+
+        Batches of similar lengths are run side by side, one on each core. That is faster than all
+        cores on one batch: an LSTM's steps are small, and each has to wait for the one before it.
+        """
+        rows = np.empty((len(ids), self._num_labels), np.float32)
+
+        def fill(batch: list[int]) -> None:
+            rows[batch] = self(pad_batch([ids[position] for position in batch]))
+
+        lengths = [len(text) for text in ids]
+        batches = list(length_batches(lengths, batch_size, self._share(sum(lengths))))
+        run = map if len(batches) == 1 else self._pool.map
+        for _ in run(fill, batches):
+            pass
+        return rows
+
+    def _share(self, tokens: int) -> int:
+        """Return the tokens of a batch with which every thread gets as many batches."""
+        rounds = max(1, math.ceil(tokens / (BATCH_TOKENS * self._threads)))
+        share = math.ceil(_ROOM_FOR_PADDING * tokens / (rounds * self._threads))
+        return min(BATCH_TOKENS, max(share, _WORTH_A_THREAD))
 
     def __call__(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return float32 probabilities (batch, num_labels) for int64 ids (batch, length)."""
@@ -102,9 +134,9 @@ def _open_session(path: Path) -> Any:
 def _options() -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
-    # A number of our own also keeps the library from pinning threads to cores, which fails with a
-    # warning in containers.
-    options.intra_op_num_threads = max(1, min(available_cores(), MAX_THREADS))
+    # A batch has one thread, and several batches are run at once. A number of our own also keeps
+    # the library from pinning threads to cores, which fails with a warning in containers.
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     # Memory patterns are kept for every shape seen, and batches come in thousands of shapes.
     options.enable_mem_pattern = False

@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def compare_systems(
     test_sets: Sequence[TestSet],
     folder: Path,
     *,
+    own_seeds: Mapping[str, Sequence[int]] = MappingProxyType({}),
     labels: Labels = LABELS,
     progress: Progress = lambda line: None,
 ) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def compare_systems(
     Args:
         recipes: what to train.
         seeds: of each recipe.
+        own_seeds: other seeds, by the name of the recipe that they are for.
         corpus: its training split is trained on; its validation split alone selects, within a run
             and among the seeds.
         test_sets: what to score on.
@@ -78,7 +81,7 @@ def compare_systems(
     parts, systems = [], {}
     for recipe in recipes:
         runs = {}
-        for seed in seeds:
+        for seed in own_seeds.get(recipe.name, seeds):
             seeded = dataclasses.replace(recipe, seed=seed)
             run_folder = folder / f"{recipe.name}-seed{seed}"
             runs[str(seed)] = score_recipe(
@@ -167,6 +170,7 @@ def compare(
     corpus: MergedCorpus,
     folder: Path,
     *,
+    own_seeds: Mapping[str, Sequence[int]] = MappingProxyType({}),
     emot_official: bool = False,
     progress: Progress = lambda line: None,
 ) -> dict[str, Any]:
@@ -176,6 +180,7 @@ def compare(
         recipes: what to train.
         seeds: of each recipe.
         corpus: the merged corpus, all that is trained on.
+        own_seeds: other seeds, by the name of the recipe that they are for: fewer for a slow one.
         folder: where the runs and the results go; an interrupted comparison goes on there.
         emot_official: also train on EmoT's official train split alone, with its own labels.
         progress: told what goes on.
@@ -185,15 +190,20 @@ def compare(
         the same for ``emot_official``.
 
     Raises:
-        InputError: the folder holds runs of something else.
+        InputError: the folder holds runs of something else, a recipe or a seed is named twice or
+            none is, or ``own_seeds`` names a recipe that is not compared.
         CorpusError: a file of a test set is missing or damaged.
     """
-    _check(recipes, seeds)
+    _check(recipes, seeds, own_seeds)
     test_sets = build_test_sets(corpus)
-    comparison = compare_systems(recipes, seeds, corpus, test_sets, folder, progress=progress)
+    comparison = compare_systems(
+        recipes, seeds, corpus, test_sets, folder, own_seeds=own_seeds, progress=progress
+    )
     comparison["splits"] = {split: len(corpus.split(split)) for split in SPLITS}
     if emot_official:
-        comparison["emot_official"] = _compare_on_emot(recipes, seeds, folder, progress)
+        comparison["emot_official"] = _compare_on_emot(
+            recipes, seeds, folder, own_seeds=own_seeds, progress=progress
+        )
     write_whole(folder / COMPARISON_FILE, to_json(comparison))
     write_whole(folder / _TABLE_FILE, comparison_markdown(comparison))
     plot_comparison(comparison, folder / _PLOT_FILE)
@@ -201,21 +211,30 @@ def compare(
 
 
 def _compare_on_emot(
-    recipes: Sequence[AnyRecipe], seeds: Sequence[int], folder: Path, progress: Progress
+    recipes: Sequence[AnyRecipe], seeds: Sequence[int], folder: Path, **options: Any
 ) -> dict[str, Any]:
     """Compare what can be given other labels: the reference system has the five built in."""
     corpus, test_set = official_emot()
     able = [recipe for recipe in recipes if isinstance(recipe, Recipe)]
     emot = folder / "emot-official"
-    result = compare_systems(
-        able, seeds, corpus, [test_set], emot, labels=EMOT_LABELS, progress=progress
-    )
+    result = compare_systems(able, seeds, corpus, [test_set], emot, labels=EMOT_LABELS, **options)
     splits = {split: len(corpus.split(split)) for split in ("train", "validation")}
     return result | {"splits": splits | {"test": len(test_set.texts)}}
 
 
-def _check(recipes: Sequence[AnyRecipe], seeds: Sequence[int]) -> None:
-    for what, values in (("recipe", [recipe.name for recipe in recipes]), ("seed", seeds)):
+def _check(
+    recipes: Sequence[AnyRecipe], seeds: Sequence[int], own_seeds: Mapping[str, Sequence[int]]
+) -> None:
+    names = [recipe.name for recipe in recipes]
+    lists = [("recipe", names), ("seed", seeds)]
+    lists += [(f"seed of {name}", own) for name, own in own_seeds.items()]
+    for what, values in lists:
         if not values or len(set(values)) < len(values):
             named = ", ".join(str(value) for value in values) or "none"
             raise InputError(f"expected at least one {what}, each once; got: {named}")
+    for name in own_seeds:
+        if name not in names:
+            raise InputError(
+                f"seeds are given for the recipe {name!r}, which is not among those to compare "
+                f"({', '.join(names)}); name it there, too"
+            )

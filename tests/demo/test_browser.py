@@ -91,6 +91,9 @@ def visit(browser: Any, space: RunningSpace) -> Iterator[Any]:
         page.on("request", lambda request: _check_host(request, wrong))
         page.goto(url)
         expect(page.locator("#mm-entry textarea")).to_be_visible()
+        # Its parts come one by one, and who is early enough finds a textarea without its button.
+        expect(page.locator("#mm-read")).to_be_visible()
+        expect(page.locator("body")).to_have_attribute("data-mm-ready", "1")
         return page
 
     yield open_page
@@ -244,6 +247,8 @@ def test_the_keyboard_alone_is_enough(visit):
     page = visit()
     page.locator("#mm-entry textarea").focus()
     page.keyboard.type("Akhirnya lulus, senang sekali!")
+    expect(page.locator("#mm-entry textarea")).to_have_value("Akhirnya lulus, senang sekali!")
+    expect(page.locator("#mm-entry textarea")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator("#mm-read")).to_be_focused()
     page.keyboard.press("Enter")

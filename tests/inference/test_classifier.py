@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,20 @@ def test_order_is_kept_whatever_the_batches(toy_classifier: EmotionClassifier) -
     for batch_size in (1, 2, 7, 256):
         batched = toy_classifier.predict_proba(texts, batch_size=batch_size)
         np.testing.assert_allclose(batched, one_by_one, atol=1e-5)
+
+
+def test_many_batches_at_once_answer_as_each_text_alone(toy_classifier: EmotionClassifier) -> None:
+    words = ["aku", "senang", "sedih", "marah", "takut", "biasa", "saja", "hari", "ini"]
+    texts = [
+        " ".join((words * 20)[number % 7 : number % 7 + 1 + number % 90]) for number in range(400)
+    ]
+    alone = np.concatenate([toy_classifier.predict_proba(text) for text in texts])
+    with ThreadPoolExecutor(4) as callers:
+        answers = list(callers.map(toy_classifier.predict_proba, [texts, texts[::-1]] * 4))
+    for answer in answers[::2]:
+        np.testing.assert_allclose(answer, alone, atol=1e-6)
+    for answer in answers[1::2]:
+        np.testing.assert_allclose(answer[::-1], alone, atol=1e-6)
 
 
 def test_batches_hold_every_text_once_within_the_budget() -> None:

@@ -272,6 +272,21 @@ def test_nothing_to_compare_or_something_twice_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_recipe_may_have_seeds_of_its_own(corpus, tmp_path, finished):
+    folder, whole = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    fewer = compare([TINY], (7, 8), corpus, copy, own_seeds={TINY.name: SEEDS[:1]})
+    for name, entry in fewer["sets"].items():
+        seeds = entry["systems"][TINY.name]["seeds"]["macro_f1"]["by_seed"]
+        known = whole["sets"][name]["systems"][TINY.name]["seeds"]["macro_f1"]["by_seed"]
+        assert seeds == {str(SEEDS[0]): known[str(SEEDS[0])]}
+    with pytest.raises(InputError, match="'nope', which is not among those to compare"):
+        compare([TINY], SEEDS, corpus, copy, own_seeds={"nope": (1,)})
+    with pytest.raises(InputError, match="one seed of tiny, each once; got: none"):
+        compare([TINY], SEEDS, corpus, copy, own_seeds={TINY.name: ()})
+
+
 @pytest.mark.parametrize("options", [["--recipes", "memotions-bilstm,nope"], ["--recipes=nope"]])
 def test_an_unknown_recipe_is_one_line_before_anything_is_read(options, capsys):
     assert main(["compare", *options]) == 2
@@ -279,6 +294,15 @@ def test_an_unknown_recipe_is_one_line_before_anything_is_read(options, capsys):
     (line,) = captured.err.splitlines()
     assert line.startswith("memotions: error: unknown recipe 'nope'; expected one of: ")
     assert captured.out == ""
+
+
+@pytest.mark.parametrize("value", ["memotions-2024", "=42", "memotions-2024=x"])
+def test_seeds_of_nothing_are_one_line(value, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--seeds-of", value])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "argument --seeds-of: " in line
+    assert "(RECIPE=N,N)" in line or "'x' is no list of whole numbers" in line
 
 
 def test_an_empty_name_is_one_line(capsys):

@@ -317,6 +317,7 @@ window.mm = (() => {
     if (wanted) theme(wanted);
     const draft = sessionStorage.getItem(DRAFT) ?? "";
     sessionStorage.removeItem(DRAFT);
+    document.body.dataset.mmReady = "1";
     return [settings && settings.language === "en" ? "en" : "id", draft || UNCHANGED];
   }
 

@@ -85,7 +85,7 @@ def _facts() -> str:
                 "`python -c 'import memotions_hf'`",
                 f"{startup['seconds']['import_memotions_hf']:.3f} s",
             ],
-            ["first answer from a cold start", f"{startup['seconds']['predict']:.2f} s"],
+            ["`memotions predict TEXT`", f"{startup['seconds']['predict']:.2f} s"],
             [f"peak memory, {stream['lines']:,} lines", f"{stream['peak_resident_mb']:.0f} MB"],
             [f"lines a second, {stream['lines']:,} lines", f"{stream['lines_per_second']:,.0f}"],
         ],

@@ -15,7 +15,7 @@ from itertools import tee
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import InputError, MemotionsError
-from .labels import EMOTIONS
+from .labels import EMOTIONS, score_percent
 
 if TYPE_CHECKING:
     from .inference import EmotionClassifier, EmotionScore
@@ -197,12 +197,12 @@ def _describe(
     best = scores[0]
     headline = say.confident if best["score"] >= _CONFIDENT else say.unsure
     name = _coloured(say.names[best["label"]], best["label"])
-    lines = [headline.format(name=name, percent=_percent(best["score"])), ""]
+    lines = [headline.format(name=name, percent=f"{score_percent(best['score'])}%"), ""]
     width = max(len(name) for name in say.names.values())
     for item in chosen:
         label, score = item["label"], item["score"]
         bar = _coloured(_bar(score), label)
-        lines.append(f"  {say.names[label]:<{width}}  {bar} {_percent(score):>5}")
+        lines.append(f"  {say.names[label]:<{width}}  {bar} {score_percent(score):>4}%")
     if not chosen:
         lines.append("  " + say.none_over.format(threshold=args.threshold))
     words = [word for word in clf.explain(text) if word.contribution >= _MIN_CONTRIBUTION]
@@ -211,10 +211,6 @@ def _describe(
         quoted = ", ".join(f'"{_one_line(word.token)}"' for word in words[:_WORDS_SHOWN])
         lines += ["", say.words.format(words=quoted)]
     return "\n".join(lines)
-
-
-def _percent(score: float) -> str:
-    return f"{100 * score:.0f}%"
 
 
 def _bar(score: float) -> str:

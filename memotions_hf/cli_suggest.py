@@ -12,6 +12,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from .cli_predict import MESSAGES, dump_json, prepare_streams
+from .labels import score_percent
 
 if TYPE_CHECKING:
     from .suggestions import JournalReply, SuggestionEngine
@@ -157,7 +158,10 @@ class _ShowText:
             return
         self._has_emotions = True
         names = MESSAGES[self._lang].names
-        found = (f"{names[emotion.label]} ({emotion.score:.0%})" for emotion in reply.emotions)
+        found = (
+            f"{names[emotion.label]} ({score_percent(emotion.score)}%)"
+            for emotion in reply.emotions
+        )
         print(self._words["emotions"].format(names=", ".join(found)) + "\n")
 
     def _source(self, reply: JournalReply) -> str:

@@ -49,6 +49,14 @@ _ALIASES: Mapping[str, str] = {
 }
 
 
+def score_percent(score: float) -> int:
+    """Return a probability in whole percent, as people are shown it.
+
+    Never 100: no model is certain, and least of all about somebody's feelings.
+    """
+    return min(round(100 * score), 99)
+
+
 def parse_label(value: str | int) -> str:
     """Return the canonical name of a label as a person may type it.
 

@@ -14,6 +14,7 @@ from memotions_hf.labels import (
     LABELS,
     map_source_label,
     parse_label,
+    score_percent,
 )
 
 
@@ -168,3 +169,10 @@ def test_several_labels_follow_the_options_too() -> None:
 def test_usual_names_may_come_together_too() -> None:
     assert map_source_label("sad,Sadness") == "sad"
     assert map_source_label("sad,joy") is None
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"), [(0.0, 0), (0.424, 42), (0.988, 99), (0.9999, 99), (1.0, 99)]
+)
+def test_nobody_is_told_that_a_model_is_certain(score: float, shown: int) -> None:
+    assert score_percent(score) == shown

@@ -302,7 +302,7 @@ def _preview_html_row(row: PreviewRow) -> str:
     if row.label is None or row.score is None:
         answer = f'<td colspan="2" class="mm-batch-none">{both("batch.preview_none")}</td>'
     else:
-        percent = _percent(row.score)
+        percent = _percent(min(row.score, 0.999))  # no model is certain
         answer = (
             f'<td class="mm-batch-emotion" style="--mm-tone:var(--mm-{row.label})">'
             f"{emotion(row.label)}</td>"

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..labels import LABELS
+from ..labels import LABELS, score_percent
 from .achievements import (
     Achievement,
     Icon,
@@ -100,7 +100,7 @@ def bars(rows: Sequence[Bar]) -> str:
 def probabilities(scores: Iterable[tuple[str, float]]) -> str:
     """Bars of emotions and their probabilities, in the order given."""
     return bars(
-        [Bar(feeling(label), score, f"{_percent(score)}%", label) for label, score in scores]
+        [Bar(feeling(label), score, f"{score_percent(score)}%", label) for label, score in scores]
     )
 
 
@@ -334,7 +334,7 @@ def _emotion(label: str | None) -> _Pair:
 
 
 def _scored(label: str, score: float) -> str:
-    return _text("journey.sentence_score", emotion=_emotion(label), percent=_percent(score))
+    return _text("journey.sentence_score", emotion=_emotion(label), percent=score_percent(score))
 
 
 def _days(days: int) -> _Pair:

@@ -1,15 +1,15 @@
 # make run          the app, in an environment with what it needs
 # make test         every check and test, in an environment with the development extras
 # make constraints  pins the newest versions that pyproject.toml allows in constraints.txt
-# make model        trains and evaluates the bundled model (needs MEMOTIONS_MIRROR; half an hour)
-# make compare      trains the bundled model's recipe and the 2024 system with three seeds each, and
+# make model        trains and evaluates the bundled model (needs MEMOTIONS_MIRROR; ten minutes)
+# make compare      trains the bundled model's recipe with three seeds and the 2024 system with one, and
 #                   scores them beside the baselines (needs MEMOTIONS_MIRROR; hours, and goes on
 #                   where it was interrupted)
 # make cross-source trains the recipe without each source in turn, and tests on it (likewise)
 # make detector     trains and measures the crisis detector (a minute)
 # make corpus       builds the corpus in build/, and its checked-in card (needs MEMOTIONS_MIRROR)
-# make benchmarks   measures start-up, a stream of a million lines, the merge and the suggestions
-#                   (half an hour)
+# make benchmarks   measures start-up, speed beside other systems, Parquet, explanations, the merge and
+#                   the suggestions (an hour)
 # make space        measures the app: start, load, 50,000 rows (five minutes)
 # make render       writes spaces/ and metrics/, as they are published, from their templates
 # make interop      tries what Python's clients do with all that is published (three minutes)
@@ -110,6 +110,8 @@ corpus: $(DEV)/installed
 benchmarks: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/startup.py
 	$(DEV)/bin/python benchmarks/predict_stream.py
+	$(DEV)/bin/python benchmarks/predict_parquet.py --ray
+	$(DEV)/bin/python benchmarks/explanation.py
 	$(DEV)/bin/python benchmarks/model_facts.py
 	$(DEV)/bin/python benchmarks/inference.py
 	$(DEV)/bin/python benchmarks/merge_corpus.py

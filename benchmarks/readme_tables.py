@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from explanation import faithfulness_table, overall_table, rest_table
@@ -70,6 +71,7 @@ def _facts() -> str:
     splits = metrics["corpus"]["splits"]
     startup = _read_json(RESULTS / "startup.json")
     stream = _read_json(RESULTS / "predict_stream.json")
+    parquet = _read_json(RESULTS / "predict_parquet.json")
     return markdown_table(
         ["what", "figure"],
         [
@@ -88,6 +90,13 @@ def _facts() -> str:
             ["`memotions predict TEXT`", f"{startup['seconds']['predict']:.2f} s"],
             [f"peak memory, {stream['lines']:,} lines", f"{stream['peak_resident_mb']:.0f} MB"],
             [f"lines a second, {stream['lines']:,} lines", f"{stream['lines_per_second']:,.0f}"],
+            *(
+                [
+                    f"{parquet['rows']:,} rows of Parquet ({way})",
+                    f"{median(seconds):.0f} s",
+                ]
+                for way, seconds in parquet["seconds"].items()
+            ),
         ],
     )
 

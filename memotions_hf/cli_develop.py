@@ -126,8 +126,10 @@ def run_compare(args: argparse.Namespace) -> int:
     require("matplotlib", "train")
     from .cards.comparison import comparison_markdown
     from .corpus.merge import merge
-    from .training.comparison import compare
+    from .training.comparison import check_what_to_compare, compare
 
+    own_seeds = dict(args.seeds_of)
+    check_what_to_compare(recipes, args.seeds, own_seeds)
     folder = Path(args.output or "runs/comparison")
     say("merging the corpus")
     corpus = merge()
@@ -137,7 +139,7 @@ def run_compare(args: argparse.Namespace) -> int:
             args.seeds,
             corpus,
             folder,
-            own_seeds=dict(args.seeds_of),
+            own_seeds=own_seeds,
             emot_official=args.emot_official,
             progress=say,
         )

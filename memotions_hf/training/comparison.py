@@ -194,7 +194,7 @@ def compare(
             none is, or ``own_seeds`` names a recipe that is not compared.
         CorpusError: a file of a test set is missing or damaged.
     """
-    _check(recipes, seeds, own_seeds)
+    check_what_to_compare(recipes, seeds, own_seeds)
     test_sets = build_test_sets(corpus)
     comparison = compare_systems(
         recipes, seeds, corpus, test_sets, folder, own_seeds=own_seeds, progress=progress
@@ -222,9 +222,15 @@ def _compare_on_emot(
     return result | {"splits": splits | {"test": len(test_set.texts)}}
 
 
-def _check(
+def check_what_to_compare(
     recipes: Sequence[AnyRecipe], seeds: Sequence[int], own_seeds: Mapping[str, Sequence[int]]
 ) -> None:
+    """Refuse what :func:`compare` would refuse, before a corpus is read for it.
+
+    Raises:
+        InputError: a recipe or a seed is named twice or none is, or ``own_seeds`` names a recipe
+            that is not compared.
+    """
     names = [recipe.name for recipe in recipes]
     lists = [("recipe", names), ("seed", seeds)]
     lists += [(f"seed of {name}", own) for name, own in own_seeds.items()]

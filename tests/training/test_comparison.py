@@ -296,6 +296,12 @@ def test_an_unknown_recipe_is_one_line_before_anything_is_read(options, capsys):
     assert captured.out == ""
 
 
+def test_seeds_of_what_is_not_compared_are_one_line_before_anything_is_read(capsys):
+    assert main(["compare", "--recipes=memotions-bilstm", "--seeds-of=memotions-2024=1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("memotions: error: seeds are given for the recipe 'memotions-2024'")
+
+
 @pytest.mark.parametrize("value", ["memotions-2024", "=42", "memotions-2024=x"])
 def test_seeds_of_nothing_are_one_line(value, capsys):
     with pytest.raises(SystemExit):

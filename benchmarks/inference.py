@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from inference_systems import (
 )
 from model_facts import machine, spread
 from predict_stream import SENTENCES
+from startup import wall_time
 
 from memotions_hf.modeling.artifact import BUNDLED_FOLDER
 
@@ -277,12 +277,7 @@ def open_workers(folders: Mapping[str, Path]) -> Iterator[dict[str, Worker]]:
 
 def cold_start(name: str, folder: Path) -> float:
     """Return the seconds that a new process takes for its first answer."""
-    command = [sys.executable, str(WORKER), name, str(folder), TEXT]
-    # What is installed has its bytecode; without it, compiling the package would be measured too.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    started = time.perf_counter()
-    subprocess.run(command, check=True, env=environment)
-    return time.perf_counter() - started
+    return wall_time([sys.executable, str(WORKER), name, str(folder), TEXT])
 
 
 def batch_figures(measured: Mapping[str, Any], count: int) -> dict[str, float]:

@@ -321,12 +321,15 @@ def _comparison() -> str:
     ]
     columns = ["", *(title for title, _, _ in COMPARED)]
     table = markdown_table([*columns, "ECE on merged/test", "parameters", "training"], rows)
-    if not has_several_seeds(comparison):
+    repeated = {
+        name: cost["validation_macro_f1"]["by_seed"]
+        for name, cost in costs.items()
+        if "validation_macro_f1" in cost and len(cost["validation_macro_f1"]["by_seed"]) > 1
+    }
+    if not repeated:
         return table
-    found = {name: cost.get("validation_macro_f1", {"by_seed": ()}) for name, cost in costs.items()}
-    repeated = [name for name, scores in found.items() if len(scores["by_seed"]) > 1]
     spread = [[name, *_compared_scores(sets, name, format_over_seeds)] for name in repeated]
-    seeds = found[repeated[0]]["by_seed"]
+    seeds = next(iter(repeated.values()))
     return f"{table}\n\n{_over_seeds(seeds)}\n\n{markdown_table(columns, spread)}"
 
 

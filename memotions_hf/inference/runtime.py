@@ -29,7 +29,7 @@ TOKEN_BUDGET = 32_768
 MAX_THREADS = 4
 """Batches run at once at most; a worker that is not alone on its machine lowers it."""
 
-_ROOM_FOR_PADDING = 1.1
+_ROOM_FOR_PADDING = 1.1  # or the longest text of a share would make a batch of its own
 _WORTH_A_THREAD = 128
 _FATAL_ONLY = 4
 
@@ -88,7 +88,7 @@ class OnnxModel:
 
         lengths = [len(text) for text in ids]
         batches = list(length_batches(lengths, batch_size, self._share(sum(lengths))))
-        run = map if len(batches) == 1 else self._pool.map
+        run = self._pool.map if min(self._threads, len(batches)) > 1 else map
         for _ in run(fill, batches):
             pass
         return rows
